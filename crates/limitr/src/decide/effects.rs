@@ -1,0 +1,90 @@
+//! Applying a decision: the only place where a call writes to customers.
+
+use super::{Decided, spend};
+use crate::Amount;
+use crate::policy::EWMA_ALPHA;
+use crate::state::{Customer, Locked, Meter, Name};
+
+/// What applying a decision changed beyond the meter, for events.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    /// Customers whose caps moved, by position.
+    pub(crate) moved: Vec<usize>,
+}
+
+/// Writes the effects of a decision into the locked customers.
+pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>, now: i64) -> Change {
+    let mut change = Change::default();
+    let (Some(site), Some(metered)) = (&decided.site, &decided.metered) else { return change };
+    let allowed = decided.denied.is_none();
+    let attempted = decided.denied == Some(crate::Denial::Governor);
+    if let Some(owner) = people.get_mut(site.owner) {
+        let writes = metered.roll.is_some() || attempted || (allowed && metered.moved());
+        if writes {
+            write_meter(owner, &site.entitlement.name, decided, now);
+        }
+        if let Some(drawn) = metered.drawn.as_ref().filter(|_| allowed) {
+            owner.grants.retain(|id, grant| match drawn.purse.iter().find(|live| **live.id() == *id) {
+                Some(live) => {
+                    live.store(grant);
+                    !live.is_gone()
+                }
+                // Expired, or its topup is gone from the plan.
+                None => false,
+            });
+        }
+    }
+    for movement in &metered.caps {
+        let Some(position) = movement.holder.position else { continue };
+        let cap = people.get_mut(position).and_then(|holder| holder.caps.get_mut(&movement.holder.id));
+        let Some(cap) = cap else { continue };
+        if let Some(start) = movement.roll {
+            cap.meter_value = Amount::ZERO;
+            cap.last_reset = Some(start);
+        }
+        if !movement.consumed.is_zero() {
+            cap.meter_value = cap.meter_value.saturating_add(movement.consumed);
+            if !change.moved.contains(&position) {
+                change.moved.push(position);
+            }
+        }
+    }
+    change
+}
+
+fn write_meter(owner: &mut Customer, entitlement: &Name, decided: &Decided<'_>, now: i64) {
+    let Some(metered) = &decided.metered else { return };
+    let limit = &metered.limit;
+    let fresh = || Meter::new(limit.credit.name.clone(), metered.started);
+    let Some(meter) = owner.meters.get_or_insert_with(entitlement, fresh) else { return };
+    if let Some(start) = metered.roll {
+        meter.restart(start);
+    }
+    match decided.denied {
+        None => {
+            if !metered.delta.is_zero() {
+                meter.value = metered.after;
+                note(meter, metered.delta, limit.ewma_alpha, now);
+                if metered.tokens.is_some() {
+                    // The bucket was read before the restart, which already counts as full.
+                    if let Some(bucket) = spend(metered, Some(meter), now) {
+                        meter.set_bucket(bucket);
+                    }
+                }
+            }
+            if metered.moved() {
+                meter.credit = limit.credit.name.clone();
+                meter.overhead = Some(metered.overhead_before.saturating_add(metered.overhead));
+            }
+        }
+        Some(crate::Denial::Governor) => note(meter, metered.delta, limit.ewma_alpha, now),
+        Some(_) => {}
+    }
+}
+
+fn note(meter: &mut Meter, delta: Amount, alpha: f64, now: i64) {
+    let alpha = if alpha.is_finite() { alpha } else { EWMA_ALPHA };
+    let trend = meter.trend().after(now, delta, alpha);
+    meter.history = trend.history;
+    meter.ewma_rate = trend.ewma_rate;
+}

@@ -1,0 +1,470 @@
+//! Customers: created, read, changed, removed.
+
+use serde_json::{Map, Value};
+
+use super::announce::{customer_event, record};
+use super::enforce::{EventData, commit};
+use super::{Limitr, balances};
+use crate::decide::{Request, Wish, inherited_plan, plan_of};
+use crate::events::{Event, Payload, PlanChangedEvent};
+use crate::policy::{Compiled, CompiledPlan, Limit, read_limit_over, read_limit_value, validate_limit};
+use crate::state::{CALLER, Customer, DEFAULT_LABEL, DEFAULT_TYPE, Meter, Name, NameMap};
+use crate::{Amount, Error};
+
+/// Longest id, in bytes: ids are keys, not documents.
+const MAX_ID: usize = 1024;
+
+/// A customer to create.
+///
+/// ```
+/// # use limitr::NewCustomer;
+/// let ann = NewCustomer::new("ann").plan("pro").kind("user").refs(["acme"]).alt_ids(["ann@acme.test"]);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct NewCustomer {
+    id: String,
+    plan: Option<String>,
+    kind: Option<String>,
+    label: Option<String>,
+    refs: Option<Vec<String>>,
+    alt_ids: Option<Vec<String>>,
+    metadata: Option<Map<String, Value>>,
+}
+
+impl NewCustomer {
+    /// A customer with this id, on the plan of its refs or else the default plan.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..Self::default() }
+    }
+
+    /// Its own plan; empty for none.
+    pub fn plan(mut self, plan: impl Into<String>) -> Self {
+        self.plan = Some(plan.into()).filter(|plan| !plan.is_empty());
+        self
+    }
+
+    /// Its type; `user` by default.
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Its label, for people; `User` by default.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Customers it refers to, nearest first.
+    pub fn refs(mut self, refs: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.refs = Some(refs.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Other ids it goes by.
+    pub fn alt_ids(mut self, alt_ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.alt_ids = Some(alt_ids.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The application's own data.
+    pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+}
+
+impl Limitr {
+    /// Creates a customer, with a meter per limited entitlement and the plan's included grants, or updates the one that
+    /// has this id (its meters stay). Returns the record.
+    ///
+    /// # Errors
+    /// `unknown_plan`, `no_plan` when none is given, inherited or default, `alt_id_taken`, `invalid_id`.
+    pub fn create_customer(&self, new: NewCustomer) -> Result<Customer, Error> {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        valid_id(&new.id, "id")?;
+        let id: Name = new.id.as_str().into();
+        if self.store.is_alt(&id) && self.store.with(&id, |customer| customer.id != id) == Some(true) {
+            return Err(taken(&id));
+        }
+        let existing = self.store.with(&id, |customer| (customer.plan.clone(), customer.refs.clone()));
+        let refs: Vec<Name> = match (&new.refs, &existing) {
+            (Some(refs), _) => refs.iter().map(|name| name.as_str().into()).collect(),
+            (None, Some((_, refs))) => refs.clone(),
+            (None, None) => Vec::new(),
+        };
+        let own = match &new.plan {
+            Some(plan) => Some(policy.plan(plan).ok_or_else(|| unknown_plan(plan, &policy))?.name.clone()),
+            None => existing.and_then(|(plan, _)| plan).filter(|plan| policy.plan(plan).is_some()),
+        };
+        let inherits = |name: &Name| {
+            let found = self.store.enter(name, |people| inherited_plan(&policy, people, CALLER).is_some());
+            found.unwrap_or(false)
+        };
+        let plan = match own {
+            Some(own) => Some(own),
+            None if refs.iter().any(inherits) => None,
+            None => Some(policy.default_plan().ok_or_else(no_plan)?.name.clone()),
+        };
+        if let Some(alts) = &new.alt_ids {
+            let alts: Vec<Name> = alts.iter().map(|alt| alt.as_str().into()).collect();
+            alts.iter().try_for_each(|alt| valid_id(alt, "alt_ids"))?;
+            self.store.claim(&id, &alts).map_err(|alt| taken(&alt))?;
+        }
+        let complete = |customer: &mut Customer| {
+            customer.plan = plan.clone();
+            customer.refs = refs.clone();
+            if let Some(kind) = &new.kind {
+                customer.kind = kind.as_str().into();
+            }
+            if let Some(label) = &new.label {
+                customer.label = label.as_str().into();
+            }
+            if let Some(metadata) = &new.metadata {
+                customer.metadata = Some(Box::new(metadata.clone())).filter(|metadata| !metadata.is_empty());
+            }
+        };
+        if self.store.with(&id, complete).is_none() {
+            let mut customer = Customer::new(id.clone(), self.name_of_type(), self.name_of_label());
+            complete(&mut customer);
+            customer.alt_ids = new.alt_ids.iter().flatten().map(|alt| alt.as_str().into()).collect();
+            self.store.insert(customer);
+        }
+        let heard = self.heard();
+        let result = self.store.enter(&id, |people| {
+            let plan = plan_of(&policy, people, CALLER).cloned();
+            if let (Some(plan), Some(customer)) = (&plan, people.get_mut(CALLER)) {
+                add_meters(plan, customer, now);
+                balances::include_topups(plan, customer, now, &*self.ids);
+            }
+            let customer = people.caller()?;
+            let event = heard.then(|| customer_event("customer-set", &policy, customer));
+            Some((record(&policy, customer), event))
+        });
+        let (record, event) = result.flatten().ok_or_else(no_plan)?;
+        self.tell(event.into_iter().collect());
+        Ok(record)
+    }
+
+    /// Creates a customer unless it exists. Returns whether it was created.
+    ///
+    /// # Errors
+    /// As [`Limitr::create_customer`].
+    pub fn ensure_customer(&self, new: NewCustomer) -> Result<bool, Error> {
+        if self.store.contains(&new.id) {
+            return Ok(false);
+        }
+        self.create_customer(new).map(|_| true)
+    }
+
+    /// A customer's record, by id or alternate id.
+    #[must_use]
+    pub fn customer(&self, id: &str) -> Option<Customer> {
+        let policy = self.policy.load();
+        self.store.with(id, |customer| record(&policy, customer))
+    }
+
+    /// Every customer's record, by id: the snapshot. Each record is consistent in itself.
+    #[must_use]
+    pub fn customers(&self) -> NameMap<Customer> {
+        let policy = self.policy.load();
+        let mut records = Vec::new();
+        self.store.for_each(|customer| records.push((customer.id.clone(), record(&policy, customer))));
+        records.into_iter().collect()
+    }
+
+    /// Puts a whole record in place, with event `customer-set` unless `event` is false.
+    ///
+    /// # Errors
+    /// `invalid_record`, `alt_id_taken`.
+    pub fn set_customer(&self, customer: Customer, event: bool) -> Result<(), Error> {
+        let id = customer.id.clone();
+        self.put(vec![customer])?;
+        if event && self.heard() {
+            let policy = self.policy.load();
+            let event = self.store.with(&id, |customer| customer_event("customer-set", &policy, customer));
+            self.tell(event.into_iter().collect());
+        }
+        Ok(())
+    }
+
+    /// Restores records, as [`Limitr::customers`] gave them. No events. All or, on an error, none.
+    ///
+    /// # Errors
+    /// `invalid_record`, `alt_id_taken`.
+    pub fn load_customers(&self, customers: impl IntoIterator<Item = Customer>) -> Result<(), Error> {
+        self.put(customers.into_iter().collect())
+    }
+
+    fn put(&self, customers: Vec<Customer>) -> Result<(), Error> {
+        let policy = self.policy.load();
+        for customer in &customers {
+            valid_id(&customer.id, "id")?;
+            if self.store.is_alt(&customer.id)
+                && self.store.with(&customer.id, |known| known.id != customer.id) == Some(true)
+            {
+                return Err(taken(&customer.id));
+            }
+        }
+        let mut claimed: Vec<(Name, Vec<Name>)> = Vec::new();
+        for customer in customers.iter() {
+            let before = self.store.with(&customer.id, |known| known.alt_ids.clone()).unwrap_or_default();
+            if before == customer.alt_ids {
+                continue;
+            }
+            if let Err(alt) = self.store.claim(&customer.id, &customer.alt_ids) {
+                for (id, alts) in claimed.into_iter().rev() {
+                    self.store.release(&id, &alts);
+                }
+                return Err(taken(&alt));
+            }
+            claimed.push((customer.id.clone(), before));
+        }
+        for mut customer in customers {
+            for meter in customer.meters.values_mut() {
+                let rate = policy.credit(&meter.credit).map_or(Amount::ZERO, |credit| credit.overhead_cost);
+                meter.overhead.get_or_insert_with(|| meter.value.saturating_mul(rate));
+            }
+            let id = customer.id.clone();
+            let mut customer = Some(customer);
+            self.store.with(&id, |known| {
+                if let Some(customer) = customer.take() {
+                    *known = customer;
+                }
+            });
+            if let Some(customer) = customer {
+                self.store.insert(customer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a customer and its alternate ids; false when there is none.
+    pub fn delete_customer(&self, id: &str) -> bool {
+        let Some(customer) = self.store.remove(id) else { return false };
+        if self.heard() {
+            let event = customer_event("customer-removed", &self.policy.load(), &customer);
+            self.tell(vec![event]);
+        }
+        true
+    }
+
+    /// Moves a customer to a plan of its own; with `overwrite_meters` every meter starts over. False, and no change, when
+    /// that plan already applies or the customer or plan is unknown.
+    pub fn set_customer_plan(&self, id: &str, plan: &str, overwrite_meters: bool) -> bool {
+        let policy = self.policy.load();
+        let Some(plan) = policy.plan(plan).cloned() else { return false };
+        let now = self.clock.now();
+        let heard = self.heard();
+        let changed = self.store.enter(id, |people| {
+            let previous = plan_of(&policy, people, CALLER).map(|plan| plan.name.clone());
+            if previous.as_ref() == Some(&plan.name) {
+                return None;
+            }
+            let customer = people.get_mut(CALLER)?;
+            customer.plan = Some(plan.name.clone());
+            if overwrite_meters {
+                customer.meters = NameMap::new();
+            }
+            add_meters(&plan, customer, now);
+            balances::include_topups(&plan, customer, now, &*self.ids);
+            let event = heard.then(|| {
+                let payload =
+                    PlanChangedEvent { customer: record(&policy, customer), plan: plan.name.clone(), previous_plan: previous };
+                Event::new("customer-plan-changed", Payload::PlanChanged(Box::new(payload)))
+            });
+            Some(event)
+        });
+        let Some(event) = changed.flatten() else { return false };
+        self.tell(event.into_iter().collect());
+        true
+    }
+
+    /// Sets whom a customer refers to, nearest first; false when it is unknown.
+    pub fn set_customer_refs(&self, id: &str, refs: impl IntoIterator<Item = impl AsRef<str>>) -> bool {
+        let refs: Vec<Name> = refs.into_iter().map(|name| name.as_ref().into()).collect();
+        self.change(id, |customer| {
+            customer.refs = refs;
+            true
+        })
+    }
+
+    /// Gives a customer another id to go by; false when it is unknown or already has it.
+    ///
+    /// # Errors
+    /// `alt_id_taken` when it belongs to another, `invalid_id`.
+    pub fn add_alt_id(&self, id: &str, alt: &str) -> Result<bool, Error> {
+        valid_id(alt, "alt")?;
+        let Some((id, mut alts)) = self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone())) else {
+            return Ok(false);
+        };
+        if alts.iter().any(|known| **known == *alt) || *id == *alt {
+            return Ok(false);
+        }
+        alts.push(alt.into());
+        self.store.claim(&id, &alts).map_err(|alt| taken(&alt))?;
+        Ok(self.change(&id, |_| true))
+    }
+
+    /// Takes an alternate id away; false when the customer is unknown or does not have it.
+    pub fn remove_alt_id(&self, id: &str, alt: &str) -> bool {
+        let Some((id, alts)) = self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone())) else {
+            return false;
+        };
+        let left: Vec<Name> = alts.iter().filter(|known| ***known != *alt).cloned().collect();
+        left.len() < alts.len() && self.store.claim(&id, &left).is_ok() && self.change(&id, |_| true)
+    }
+
+    /// The application's data of a customer.
+    #[must_use]
+    pub fn customer_metadata(&self, id: &str) -> Option<Map<String, Value>> {
+        self.store.with(id, |customer| customer.metadata.as_deref().cloned().unwrap_or_default())
+    }
+
+    /// Gives a customer a limit of its own on an entitlement. `fields` are limit fields as in the policy document; every
+    /// field left out is copied from the limit in force, an unexpired override first. Returns the new limit, none for an
+    /// unknown customer or entitlement.
+    ///
+    /// # Errors
+    /// Kind `Policy` when the fields are not those of a valid limit.
+    ///
+    /// ```
+    /// # use limitr::{Limitr, NewCustomer};
+    /// # let limitr = Limitr::from_yaml("policy: {credits: {c: {}}, plans: {free: {default: true, entitlements: {api: {limit: {credit: c, value: 10}}}}}}")?;
+    /// # limitr.create_customer(NewCustomer::new("c1"))?;
+    /// limitr.create_customer_override("c1", "api", &serde_json::json!({"value": 50}))?;
+    /// assert_eq!(limitr.remaining("c1", "api"), Some(50.into()));
+    /// # Ok::<(), limitr::Error>(())
+    /// ```
+    pub fn create_customer_override(
+        &self,
+        customer: &str,
+        entitlement: &str,
+        fields: &Value,
+    ) -> Result<Option<Limit>, Error> {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        let heard = self.heard();
+        let outcome = self.store.enter(customer, |people| {
+            let Some(plan) = plan_of(&policy, people, CALLER) else { return Ok(None) };
+            let Some(declared) = plan.definition.entitlements.get(entitlement) else { return Ok(None) };
+            let Some(customer) = people.get_mut(CALLER) else { return Ok(None) };
+            let in_force = customer.live_override(entitlement, now).or(declared.limit.as_ref());
+            let limit = overridden(&policy, in_force, fields)?;
+            customer.overrides.insert(entitlement.into(), limit.clone());
+            Ok(Some((limit, heard.then(|| customer_event("customer-set", &policy, customer)))))
+        });
+        let Some((limit, event)) = outcome.unwrap_or(Ok(None))? else { return Ok(None) };
+        self.tell(event.into_iter().collect());
+        Ok(Some(limit))
+    }
+
+    /// Takes a customer's own limit away; false when there is none.
+    pub fn remove_customer_override(&self, customer: &str, entitlement: &str) -> bool {
+        self.change(customer, |customer| customer.overrides.remove(entitlement).is_some())
+    }
+
+    /// Charges the base fee of the customer's own plan: meters the plan's subscription entitlement once per period, after
+    /// the trial. Returns whether it did.
+    pub fn ensure_plan_subscription(&self, customer: &str) -> bool {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        let heard = self.heard();
+        let charged = self.store.enter(customer, |people| {
+            let caller = people.get_mut(CALLER)?;
+            let plan = policy.plan(caller.plan.as_deref()?)?;
+            let subscription = plan.entitlements.get(plan.definition.subscription.as_str())?;
+            let limit = subscription.limit.as_ref()?;
+            let fresh = || Meter::new(limit.credit.name.clone(), now);
+            let meter = caller.meters.get_or_insert_with(&subscription.name, fresh)?;
+            let in_trial = now.saturating_sub(meter.started) < plan.definition.trial_period.unwrap_or(0);
+            let rolled = limit.period.is_some_and(|period| period.rolled(meter.started, now).is_some());
+            if in_trial || (!rolled && Amount::ONE.at_most(meter.value)) {
+                return None;
+            }
+            let wish = Wish::Units(Amount::ONE.into());
+            let request = Request { entitlement: &subscription.name, wish, overhead: None, caps: &[], force: false };
+            Some(commit(&policy, people, &request, &EventData::Plain, now, heard))
+        });
+        let Some((decision, events)) = charged.flatten() else { return false };
+        self.tell(events);
+        decision.allowed
+    }
+
+    /// Changes a customer and says so with `customer-set`, unless `change` says that nothing was done.
+    fn change(&self, id: &str, change: impl FnOnce(&mut Customer) -> bool) -> bool {
+        let policy = self.policy.load();
+        let heard = self.heard();
+        let changed = self.store.with(id, |customer| {
+            change(customer).then(|| heard.then(|| customer_event("customer-set", &policy, customer)))
+        });
+        let Some(event) = changed.flatten() else { return false };
+        self.tell(event.into_iter().collect());
+        true
+    }
+
+    fn name_of_type(&self) -> Name {
+        self.common_names.0.clone()
+    }
+
+    fn name_of_label(&self) -> Name {
+        self.common_names.1.clone()
+    }
+}
+
+/// The names most customers share, kept once.
+pub(super) fn common_names() -> (Name, Name) {
+    (DEFAULT_TYPE.into(), DEFAULT_LABEL.into())
+}
+
+/// A meter for every limited entitlement of the plan that has none yet.
+fn add_meters(plan: &CompiledPlan, customer: &mut Customer, now: i64) {
+    let limited = plan.entitlements.values().filter_map(|entitlement| {
+        let limit = entitlement.limit.as_ref()?;
+        Some((entitlement.name.clone(), limit.credit.name.clone()))
+    });
+    let missing: Vec<_> = limited.filter(|(name, _)| !customer.meters.contains(name)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let mut meters = Vec::with_capacity(customer.meters.len() + missing.len());
+    meters.extend(std::mem::take(&mut customer.meters).into_entries());
+    meters.extend(missing.into_iter().map(|(name, credit)| (name, Meter::new(credit, now))));
+    customer.meters = meters.into_iter().collect();
+}
+
+/// The limit in force with `fields` laid over it.
+fn overridden(policy: &Compiled, in_force: Option<&Limit>, fields: &Value) -> Result<Limit, Error> {
+    let limit = match in_force {
+        Some(limit) => read_limit_over(limit, fields, "override")?,
+        None => read_limit_value(fields, "override")?,
+    };
+    let problems = validate_limit(&limit, &policy.source, "override");
+    if problems.is_empty() { Ok(limit) } else { Err(Error::policy(problems)) }
+}
+
+fn valid_id(id: &str, path: &str) -> Result<(), Error> {
+    if id.is_empty() || id.len() > MAX_ID {
+        return Err(Error::argument("invalid_id", format!("an id has 1 to {MAX_ID} bytes, this one has {}", id.len())).at(path));
+    }
+    Ok(())
+}
+
+fn taken(alt: &str) -> Error {
+    Error::conflict("alt_id_taken", format!("`{alt}` already names another customer")).at("alt_ids")
+}
+
+fn no_plan() -> Error {
+    Error::argument("no_plan", "no plan is given, inherited through refs or marked as default")
+        .at("plan")
+        .hint_at("name a plan, or set `default: true` on one")
+}
+
+fn unknown_plan(plan: &str, policy: &Compiled) -> Error {
+    let known: Vec<&str> = policy.source.plans.keys().map(String::as_str).collect();
+    Error::argument("unknown_plan", format!("unknown plan `{plan}`"))
+        .at("plan")
+        .hint_at(format!("known plans are {}", known.join(", ")))
+}

@@ -1,0 +1,353 @@
+//! allow, check, explain and their kin: one decision, applied or dropped.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::balances::CallCap;
+use super::{Limitr, announce};
+use crate::decide::{self, Decided, Recorder, Request, Silent, Step, Trace, Wish};
+use crate::policy::Compiled;
+use crate::state::{Cap, Locked, Replay, digest};
+use crate::{Amount, Decision, Denial, Error, Event, Quantity};
+
+/// A call with everything that can be said about it.
+///
+/// ```
+/// # use limitr::{Call, Limitr, NewCustomer};
+/// # let limitr = Limitr::from_yaml("policy: {credits: {token: {}}, plans: {free: {default: true, entitlements: {chat: {limit: {credit: token, value: 1000}}}}}}")?;
+/// # limitr.create_customer(NewCustomer::new("c1"))?;
+/// let call = Call::new("c1", "chat").value(120).event(serde_json::json!({"model": "m-1"})).idempotency_key("req-7");
+/// assert!(limitr.allow_with(call.clone())?.allowed);
+/// limitr.allow_with(call)?; // a retry: the same outcome, counted once
+/// assert_eq!(limitr.value("c1", "chat"), Some(120.into()));
+/// # Ok::<(), limitr::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Call<'a> {
+    pub(super) customer: &'a str,
+    pub(super) entitlement: &'a str,
+    pub(super) wish: Wish<'a>,
+    pub(super) event: EventData,
+    pub(super) overhead: Option<Quantity<'a>>,
+    pub(super) caps: Vec<CallCap<'a>>,
+    pub(super) force: bool,
+    pub(super) key: Option<&'a str>,
+}
+
+/// What a call says to listeners.
+#[derive(Debug, Clone, Default)]
+pub(super) enum EventData {
+    #[default]
+    Plain,
+    Silent,
+    With(Value),
+}
+
+/// A decision and how it came about.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The outcome: what `check` would say.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// Every step with its numbers, in order.
+    pub steps: Vec<Step>,
+}
+
+impl<'a> Call<'a> {
+    /// An access check (value 0) by `customer` (id or alternate id) on `entitlement`.
+    pub fn new(customer: &'a str, entitlement: &'a str) -> Self {
+        Self {
+            customer,
+            entitlement,
+            wish: Wish::Units(Quantity::ZERO),
+            event: EventData::Plain,
+            overhead: None,
+            caps: Vec::new(),
+            force: false,
+            key: None,
+        }
+    }
+
+    /// How much, in the credit's unit or with a unit of its own; negative gives back.
+    pub fn value(mut self, value: impl Into<Quantity<'a>>) -> Self {
+        self.wish = Wish::Units(value.into());
+        self
+    }
+
+    /// Data for listeners, and for whatever the policy reads from events.
+    pub fn event(mut self, data: impl Into<Value>) -> Self {
+        self.event = EventData::With(data.into());
+        self
+    }
+
+    /// Sends no event.
+    pub fn silent(mut self) -> Self {
+        self.event = EventData::Silent;
+        self
+    }
+
+    /// What the call costs the provider, in runes, instead of the credit's rate.
+    pub fn overhead(mut self, runes: impl Into<Quantity<'a>>) -> Self {
+        self.overhead = Some(runes.into());
+        self
+    }
+
+    /// A ceiling for this call alone, in `credit`.
+    pub fn cap(mut self, cap: impl Into<CallCap<'a>>) -> Self {
+        self.caps.push(cap.into());
+        self
+    }
+
+    /// Records usage that has already happened: caps and governor do not deny, a hard limit bills like a soft one.
+    pub fn force(mut self) -> Self {
+        self.force = true;
+        self
+    }
+
+    /// Makes retries of the same call count once: within 24 hours an allowed call's outcome is returned again.
+    pub fn idempotency_key(mut self, key: &'a str) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// The limit's increment, as the amount.
+    pub fn increment(mut self) -> Self {
+        self.wish = Wish::Increment;
+        self
+    }
+
+    /// Minus the limit's increment, as the amount.
+    pub fn decrement(mut self) -> Self {
+        self.wish = Wish::Decrement;
+        self
+    }
+
+    /// Whatever brings the meter to `value`, as the amount.
+    pub fn set_to(mut self, value: impl Into<Quantity<'a>>) -> Self {
+        self.wish = Wish::To(value.into());
+        self
+    }
+
+    /// The arguments in a form that equals for equal calls.
+    fn fingerprint(&self) -> String {
+        let wish = match &self.wish {
+            Wish::Units(quantity) => quantity.canonical(),
+            Wish::Increment => "increment".to_owned(),
+            Wish::Decrement => "decrement".to_owned(),
+            Wish::To(quantity) => format!("to {}", quantity.canonical()),
+        };
+        let event = match &self.event {
+            EventData::With(data) => data.to_string(),
+            EventData::Plain | EventData::Silent => String::new(),
+        };
+        let overhead = self.overhead.as_ref().map(Quantity::canonical);
+        digest(&format!("{:?}", (self.entitlement, wish, event, overhead, &self.caps, self.force)))
+    }
+}
+
+impl Limitr {
+    /// Decides whether `customer` may consume `value` of `entitlement`, and meters it in the same operation.
+    ///
+    /// `value` is in the credit's unit, or text with a unit; 0 is an access check, negative gives back. Never fails: what
+    /// cannot be decided is denied with a reason.
+    pub fn allow<'a>(&self, customer: &str, entitlement: &str, value: impl Into<Quantity<'a>>) -> Decision {
+        self.run(customer, entitlement, Wish::Units(value.into()), &EventData::Plain)
+    }
+
+    /// What [`Limitr::allow`] would say, changing nothing.
+    pub fn check<'a>(&self, customer: &str, entitlement: &str, value: impl Into<Quantity<'a>>) -> Decision {
+        self.ask(customer, entitlement, Wish::Units(value.into()))
+    }
+
+    /// [`Limitr::allow`] of the limit's increment.
+    pub fn increment(&self, customer: &str, entitlement: &str) -> Decision {
+        self.run(customer, entitlement, Wish::Increment, &EventData::Plain)
+    }
+
+    /// [`Limitr::allow`] of minus the limit's increment.
+    pub fn decrement(&self, customer: &str, entitlement: &str) -> Decision {
+        self.run(customer, entitlement, Wish::Decrement, &EventData::Plain)
+    }
+
+    /// What [`Limitr::increment`] would say, changing nothing.
+    pub fn check_increment(&self, customer: &str, entitlement: &str) -> Decision {
+        self.ask(customer, entitlement, Wish::Increment)
+    }
+
+    /// What [`Limitr::decrement`] would say, changing nothing.
+    pub fn check_decrement(&self, customer: &str, entitlement: &str) -> Decision {
+        self.ask(customer, entitlement, Wish::Decrement)
+    }
+
+    /// [`Limitr::allow`] of whatever brings the meter to `value`.
+    pub fn set<'a>(&self, customer: &str, entitlement: &str, value: impl Into<Quantity<'a>>) -> Decision {
+        self.run(customer, entitlement, Wish::To(value.into()), &EventData::Plain)
+    }
+
+    /// [`Limitr::allow`] with options.
+    ///
+    /// # Errors
+    /// `idempotency_mismatch` when the key was used for another call, `unknown_credit` or `refused_cap` for a cap of the
+    /// call that cannot be used. Nothing is changed.
+    pub fn allow_with(&self, call: Call<'_>) -> Result<Decision, Error> {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        let caps = self.call_caps(&policy, &call.caps, now)?;
+        let fingerprint = call.key.map(|_| call.fingerprint());
+        let Some(request) = request(&call, &caps) else { return Ok(Decision::denied(Denial::InvalidValue)) };
+        let heard = self.heard();
+        let outcome = self.store.enter(call.customer, |people| {
+            if let (Some(key), Some(fingerprint)) = (call.key, &fingerprint) {
+                let known = people.caller().and_then(|caller| caller.replays.as_ref()?.get(key, now));
+                if let Some(replay) = known {
+                    return if replay.call == *fingerprint {
+                        Ok((replay.decision.clone(), Vec::new()))
+                    } else {
+                        Err(mismatch(key))
+                    };
+                }
+            }
+            let (decision, events) = commit(&policy, people, &request, &call.event, now, heard);
+            if let (Some(key), Some(fingerprint), true) = (call.key, fingerprint, decision.allowed) {
+                if let Some(caller) = people.get_mut(crate::state::CALLER) {
+                    let replay = Replay { at: now, call: fingerprint, decision: decision.clone() };
+                    caller.replays.get_or_insert_default().insert(key.into(), replay);
+                }
+            }
+            Ok((decision, events))
+        });
+        let (decision, events) = outcome.unwrap_or(Ok((Decision::denied(Denial::UnknownCustomer), Vec::new())))?;
+        self.tell(events);
+        Ok(decision)
+    }
+
+    /// [`Limitr::check`] with options; event data and the idempotency key are not looked at.
+    ///
+    /// # Errors
+    /// `unknown_credit` or `refused_cap` for a cap of the call that cannot be used.
+    pub fn check_with(&self, call: Call<'_>) -> Result<Decision, Error> {
+        self.consider(&call, &mut Silent)
+    }
+
+    /// What [`Limitr::check_with`] says, with every step and number that led to it.
+    ///
+    /// # Errors
+    /// As [`Limitr::check_with`].
+    pub fn explain(&self, call: Call<'_>) -> Result<Explanation, Error> {
+        let mut recorder = Recorder::default();
+        let decision = self.consider(&call, &mut recorder)?;
+        Ok(Explanation { decision, steps: recorder.0 })
+    }
+
+    fn consider(&self, call: &Call<'_>, trace: &mut impl Trace) -> Result<Decision, Error> {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        let caps = self.call_caps(&policy, &call.caps, now)?;
+        let Some(request) = request(call, &caps) else { return Ok(Decision::denied(Denial::InvalidValue)) };
+        let decision = self.store.enter(call.customer, |people| {
+            let decided = decide::decide(&policy, people, &request, now, trace);
+            summary(&decided, people, now)
+        });
+        Ok(decision.unwrap_or(Decision::denied(Denial::UnknownCustomer)))
+    }
+
+    /// The common call: no options, so nothing that can fail.
+    fn run(&self, customer: &str, entitlement: &str, wish: Wish<'_>, event: &EventData) -> Decision {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        let heard = self.heard();
+        let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
+        let outcome = self.store.enter(customer, |people| commit(&policy, people, &request, event, now, heard));
+        let Some((decision, events)) = outcome else { return Decision::denied(Denial::UnknownCustomer) };
+        self.tell(events);
+        decision
+    }
+
+    fn ask(&self, customer: &str, entitlement: &str, wish: Wish<'_>) -> Decision {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
+        let decision = self.store.enter(customer, |people| {
+            let decided = decide::decide(&policy, people, &request, now, &mut Silent);
+            summary(&decided, people, now)
+        });
+        decision.unwrap_or(Decision::denied(Denial::UnknownCustomer))
+    }
+}
+
+/// Decides, applies, and prepares the events. Runs with the customers locked.
+pub(super) fn commit(
+    policy: &Compiled,
+    people: &mut Locked<'_, '_>,
+    request: &Request<'_>,
+    event: &EventData,
+    now: i64,
+    heard: bool,
+) -> (Decision, Vec<Event>) {
+    let decided = decide::decide(policy, people, request, now, &mut Silent);
+    let change = decide::apply(&decided, people, now);
+    let events = match event {
+        EventData::Silent => Vec::new(),
+        _ if !heard => Vec::new(),
+        EventData::Plain => announce::call(policy, &decided, &change, people, request, None),
+        EventData::With(data) => announce::call(policy, &decided, &change, people, request, Some(data)),
+    };
+    (summary(&decided, people, now), events)
+}
+
+fn request<'a>(call: &Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {
+    let overhead = match &call.overhead {
+        Some(overhead) => Some(overhead.in_unit(crate::policy::Unit::FLOAT)?),
+        None => None,
+    };
+    Some(Request { entitlement: call.entitlement, wish: call.wish.clone(), overhead, caps, force: call.force })
+}
+
+/// What the caller is told.
+pub(super) fn summary(decided: &Decided<'_>, people: &Locked<'_, '_>, now: i64) -> Decision {
+    let allowed = decided.denied.is_none();
+    let Some(metered) = &decided.metered else {
+        return match decided.denied {
+            Some(denial) => Decision::denied(denial),
+            None => Decision { allowed: true, reason: None, ..Decision::denied(Denial::Limit) },
+        };
+    };
+    let resets_at = metered.limit.period.and_then(|period| period.ends(metered.started, now));
+    let retry_after = match decided.denied {
+        None => None,
+        Some(Denial::Governor) => refilled_in(metered),
+        Some(Denial::Cap) => {
+            let holder = metered.blocking.as_ref();
+            let cap = holder.and_then(|holder| people.get(holder.position?)?.caps.get(&holder.id));
+            cap.and_then(|cap| cap.resets_at(now)).map(|end| end.saturating_sub(now).max(0))
+        }
+        Some(_) => resets_at.map(|end| end.saturating_sub(now).max(0)),
+    };
+    let taken = |amount: Amount| if allowed { amount } else { Amount::ZERO };
+    Decision {
+        allowed,
+        reason: decided.denied,
+        remaining: metered.remaining(!allowed).map(Amount::rounded),
+        resets_at,
+        retry_after,
+        metered: taken(metered.delta),
+        overage: taken(metered.uncovered()),
+        covered: taken(metered.covered()),
+    }
+}
+
+/// In how many ms the bucket holds enough; none when it never does.
+fn refilled_in(metered: &decide::Metered<'_>) -> Option<i64> {
+    let bucket = metered.limit.governor.filter(|bucket| metered.delta <= bucket.capacity)?;
+    let missing = metered.delta.checked_sub(metered.tokens?)?;
+    let ms = missing.checked_div(bucket.refill_rate)?;
+    let whole = ms.truncated();
+    let ms = if whole == ms { whole } else { whole.checked_add(Amount::ONE)? };
+    ms.to_i64()
+}
+
+fn mismatch(key: &str) -> Error {
+    Error::conflict("idempotency_mismatch", format!("the idempotency key `{key}` was used for a call with other arguments"))
+        .hint_at("use a new key for a new call, and the same arguments for a retry")
+}

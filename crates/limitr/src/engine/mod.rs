@@ -1,0 +1,250 @@
+//! `Limitr`: the facade that ties policy, state and events together.
+
+mod announce;
+mod balances;
+mod customers;
+mod enforce;
+mod margin;
+mod policies;
+mod reads;
+mod reservations;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+pub use balances::{CallCap, NewCap};
+pub use customers::NewCustomer;
+pub use enforce::{Call, Explanation};
+pub use margin::{CustomerMargin, EntitlementMargin, Measurement, PlanUsage, UsageItem};
+pub use reservations::{EstimateQuery, Observation, Prediction, Reserve, Settle};
+
+use crate::policy::{Compiled, Document, Format, parse_document, read_document_value};
+use crate::state::{Customer, Learned, Name, Store};
+use crate::{Clock, Error, Event, IdSource};
+
+/// The engine: one validated policy, the customers' state, and the decisions over both.
+///
+/// It is `Send + Sync` and every method takes `&self`; share it in an `Arc` or a `static`. A call locks only the customers
+/// it touches. Listeners run after a call's effects are complete, with nothing locked.
+///
+/// ```
+/// use limitr::{Limitr, NewCustomer};
+///
+/// let limitr = Limitr::from_yaml(
+///     "
+/// policy:
+///   credits: {token: {price: {amount: 0.00002}}}
+///   plans:
+///     free:
+///       default: true
+///       entitlements:
+///         chat: {limit: {credit: token, value: 1000, resets: true, reset_inc: 1day}}
+/// ",
+/// )?;
+/// limitr.create_customer(NewCustomer::new("c1"))?;
+/// assert!(limitr.allow("c1", "chat", 400).allowed);
+/// assert_eq!(limitr.remaining("c1", "chat"), Some(600.into()));
+/// assert!(!limitr.check("c1", "chat", 601).allowed);
+/// # Ok::<(), limitr::Error>(())
+/// ```
+pub struct Limitr {
+    policy: ArcSwap<Compiled>,
+    store: Store,
+    learned: Learned,
+    listeners: ArcSwap<Vec<Listener>>,
+    next_listener: AtomicU64,
+    clock: Box<dyn Clock>,
+    ids: Box<dyn IdSource>,
+    /// The type and label most customers share, kept once.
+    common_names: (Name, Name),
+    /// Policies are changed one at a time.
+    editing: Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Listener {
+    id: ListenerId,
+    hear: Arc<dyn Fn(&Event) + Send + Sync>,
+}
+
+/// Names a listener, to remove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
+
+/// Sets up a [`Limitr`].
+#[must_use]
+pub struct Builder {
+    clock: Option<Box<dyn Clock>>,
+    ids: Option<Box<dyn IdSource>>,
+    validate: bool,
+}
+
+impl Builder {
+    /// Tells the time. Without the `system` feature this must be given.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Some(Box::new(clock));
+        self
+    }
+
+    /// Makes ids. Without the `system` feature this must be given.
+    pub fn ids(mut self, ids: impl IdSource + 'static) -> Self {
+        self.ids = Some(Box::new(ids));
+        self
+    }
+
+    /// Whether the policy is validated; default true.
+    pub fn validate(mut self, validate: bool) -> Self {
+        self.validate = validate;
+        self
+    }
+
+    /// An engine on the policy in `text`.
+    ///
+    /// # Errors
+    /// Kind `Policy`, listing every problem, when the text cannot be read or does not validate.
+    pub fn policy(self, text: &str, format: Format) -> Result<Limitr, Error> {
+        let document = parse_document(text, format, self.validate)?;
+        self.document(document)
+    }
+
+    /// An engine on a policy given as JSON data: the contents of the document's `policy` key.
+    ///
+    /// # Errors
+    /// As [`Builder::policy`].
+    pub fn policy_value(self, policy: &serde_json::Value) -> Result<Limitr, Error> {
+        let document = read_document_value(policy, self.validate)?;
+        self.document(document)
+    }
+
+    fn document(self, document: Document) -> Result<Limitr, Error> {
+        let (clock, ids) = self.environment()?;
+        let limitr = Limitr {
+            learned: Learned::default(),
+            policy: ArcSwap::from_pointee(Compiled::new(document.policy)),
+            store: Store::new(),
+            listeners: ArcSwap::from_pointee(Vec::new()),
+            next_listener: AtomicU64::new(0),
+            clock,
+            ids,
+            common_names: customers::common_names(),
+            editing: Mutex::new(()),
+        };
+        limitr.learned.seed(&limitr.policy.load().source.estimates);
+        limitr.load_customers(Customer::list_from_json(&document.customers.into())?)?;
+        Ok(limitr)
+    }
+
+    #[cfg(feature = "system")]
+    fn environment(self) -> Result<(Box<dyn Clock>, Box<dyn IdSource>), Error> {
+        let clock = self.clock.unwrap_or_else(|| Box::new(crate::SystemClock));
+        let ids = self.ids.unwrap_or_else(|| Box::new(crate::RandomIds));
+        Ok((clock, ids))
+    }
+
+    #[cfg(not(feature = "system"))]
+    fn environment(self) -> Result<(Box<dyn Clock>, Box<dyn IdSource>), Error> {
+        let missing = |what: &str| {
+            Error::argument("missing_environment", format!("no {what} given"))
+                .hint_at("give the builder a clock and an id source, or enable the `system` feature")
+        };
+        Ok((self.clock.ok_or_else(|| missing("clock"))?, self.ids.ok_or_else(|| missing("id source"))?))
+    }
+}
+
+impl Limitr {
+    /// Starts setting up an engine.
+    pub fn builder() -> Builder {
+        Builder { clock: None, ids: None, validate: true }
+    }
+
+    /// An engine on a YAML policy, with the system's clock and random ids.
+    ///
+    /// # Errors
+    /// Kind `Policy`, listing every problem.
+    #[cfg(feature = "system")]
+    pub fn from_yaml(text: &str) -> Result<Self, Error> {
+        Self::builder().policy(text, Format::Yaml)
+    }
+
+    /// An engine on a JSON policy, with the system's clock and random ids.
+    ///
+    /// # Errors
+    /// Kind `Policy`, listing every problem.
+    #[cfg(feature = "system")]
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        Self::builder().policy(text, Format::Json)
+    }
+
+    /// An engine on a TOML policy, with the system's clock and random ids.
+    ///
+    /// # Errors
+    /// Kind `Policy`, listing every problem.
+    #[cfg(feature = "system")]
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        Self::builder().policy(text, Format::Toml)
+    }
+
+    /// Calls `listener` with every event, in the order of calls on this thread, after the call's effects are complete.
+    ///
+    /// A listener may call the engine. One that panics is reported by the panic hook and otherwise ignored: what was
+    /// decided stays decided.
+    pub fn on(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
+        let id = ListenerId(self.next_listener.fetch_add(1, Ordering::Relaxed));
+        let listener = Listener { id, hear: Arc::new(listener) };
+        self.listeners.rcu(|listeners| {
+            let mut listeners = Vec::clone(listeners);
+            listeners.push(listener.clone());
+            listeners
+        });
+        id
+    }
+
+    /// Removes a listener; false when it is not there.
+    pub fn off(&self, id: ListenerId) -> bool {
+        let before = self.listeners.rcu(|listeners| {
+            listeners.iter().filter(|listener| listener.id != id).cloned().collect::<Vec<_>>()
+        });
+        before.iter().any(|listener| listener.id == id)
+    }
+
+    /// The time by the engine's clock, ms since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    fn heard(&self) -> bool {
+        !self.listeners.load().is_empty()
+    }
+
+    /// Tells the listeners. Never called while anything is locked.
+    fn tell(&self, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let listeners = self.listeners.load_full();
+        for event in &events {
+            for listener in listeners.iter() {
+                // The hook has reported the panic; the call it happened after is complete.
+                drop(catch_unwind(AssertUnwindSafe(|| (listener.hear)(event))));
+            }
+        }
+    }
+
+    /// Changes the policy, one change at a time.
+    fn edit<R>(&self, change: impl FnOnce(&Compiled) -> Result<(Compiled, R), Error>) -> Result<R, Error> {
+        let _editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (policy, result) = change(&self.policy.load())?;
+        self.policy.store(Arc::new(policy));
+        Ok(result)
+    }
+}
+
+impl std::fmt::Debug for Limitr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limitr").field("policy", &self.policy.load().source).finish_non_exhaustive()
+    }
+}

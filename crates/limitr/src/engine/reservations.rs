@@ -1,0 +1,409 @@
+//! Reservations hold room for calls whose size is not known yet; what they settle at is learned.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Limitr;
+use super::enforce::{Call, EventData};
+use crate::decide::{Request, Silent, Wish, decide, plan_of};
+use crate::policy::{Compiled, CompiledEntitlement, Unit};
+use crate::state::{ALL, CALLER, Hold, Locked, Meter, Sample, learn, quantile_z};
+use crate::{Amount, Error, Quantity};
+
+/// Default of [`EstimateQuery::quantile`] and [`Reserve::quantile`].
+const QUANTILE: f64 = 0.9;
+
+/// Where a sample belongs: explicit, or read from data under the names the entitlement declares.
+#[derive(Debug, Clone, Default)]
+struct Basis<'a> {
+    basis: Option<f64>,
+    segment: Option<&'a str>,
+    context: Option<&'a Value>,
+}
+
+/// Room to hold for a call to come.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Reserve<'a> {
+    customer: &'a str,
+    entitlement: &'a str,
+    value: Option<Quantity<'a>>,
+    overhead: Option<Quantity<'a>>,
+    ttl: Option<i64>,
+    quantile: f64,
+    basis: Basis<'a>,
+}
+
+/// A reserved call that has happened.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Settle<'a> {
+    call: Call<'a>,
+    hold: Option<&'a str>,
+}
+
+/// A call to learn from.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Observation<'a> {
+    customer: &'a str,
+    entitlement: &'a str,
+    value: Quantity<'a>,
+    overhead: Option<Quantity<'a>>,
+    basis: Basis<'a>,
+}
+
+/// A question about a call to come.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct EstimateQuery<'a> {
+    customer: &'a str,
+    entitlement: &'a str,
+    quantile: f64,
+    basis: Basis<'a>,
+}
+
+/// What a call is expected to use.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prediction {
+    /// Units.
+    pub value: Amount,
+    /// Runes of cost.
+    pub overhead: Amount,
+    /// Calls learned from.
+    pub samples: u64,
+    /// `local` when learned here, else what the policy says.
+    pub source: String,
+    /// `customer` or `policy`: whose calls it was learned from.
+    pub scope: &'static str,
+}
+
+macro_rules! basis_setters {
+    () => {
+        /// Data of the call, in which the declared basis and segment fields are looked up.
+        pub fn context(mut self, context: &'a Value) -> Self {
+            self.basis.context = Some(context);
+            self
+        }
+
+        /// What usage is per unit of, instead of the declared field.
+        pub fn basis(mut self, basis: f64) -> Self {
+            self.basis.basis = Some(basis);
+            self
+        }
+
+        /// What it is learned under, instead of the declared field.
+        pub fn segment(mut self, segment: &'a str) -> Self {
+            self.basis.segment = Some(segment);
+            self
+        }
+    };
+}
+
+impl<'a> Reserve<'a> {
+    /// Room for a call by `customer` on `entitlement`: the predicted amount, else the limit's increment.
+    pub fn new(customer: &'a str, entitlement: &'a str) -> Self {
+        Self { customer, entitlement, value: None, overhead: None, ttl: None, quantile: QUANTILE, basis: Basis::default() }
+    }
+
+    /// How much to hold.
+    pub fn value(mut self, value: impl Into<Quantity<'a>>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+
+    /// Runes of cost to hold against caps on cost, instead of the credit's rate.
+    pub fn overhead(mut self, runes: impl Into<Quantity<'a>>) -> Self {
+        self.overhead = Some(runes.into());
+        self
+    }
+
+    /// How long, in ms, instead of the policy's `hold_ttl`.
+    pub fn ttl(mut self, ms: i64) -> Self {
+        self.ttl = Some(ms);
+        self
+    }
+
+    /// Which quantile of past calls to predict, 0 to 1.
+    pub fn quantile(mut self, quantile: f64) -> Self {
+        self.quantile = quantile;
+        self
+    }
+
+    basis_setters!();
+}
+
+impl<'a> Settle<'a> {
+    /// What `hold` turned out to be; without one, or with a lapsed one, the usage is recorded all the same. The call is
+    /// recorded with [`Call::force`].
+    pub fn new(call: Call<'a>, hold: Option<&'a str>) -> Self {
+        Self { call: call.force(), hold }
+    }
+}
+
+impl<'a> Observation<'a> {
+    /// A call by `customer` on `entitlement` that used `value`.
+    pub fn new(customer: &'a str, entitlement: &'a str, value: impl Into<Quantity<'a>>) -> Self {
+        Self { customer, entitlement, value: value.into(), overhead: None, basis: Basis::default() }
+    }
+
+    /// What it cost, in runes, instead of the credit's rate.
+    pub fn overhead(mut self, runes: impl Into<Quantity<'a>>) -> Self {
+        self.overhead = Some(runes.into());
+        self
+    }
+
+    basis_setters!();
+}
+
+impl<'a> EstimateQuery<'a> {
+    /// A call by `customer` on `entitlement`.
+    pub fn new(customer: &'a str, entitlement: &'a str) -> Self {
+        Self { customer, entitlement, quantile: QUANTILE, basis: Basis::default() }
+    }
+
+    /// Which quantile of past calls, 0 to 1.
+    pub fn quantile(mut self, quantile: f64) -> Self {
+        self.quantile = quantile;
+        self
+    }
+
+    basis_setters!();
+}
+
+impl Limitr {
+    /// Holds room for a call: the id of the hold, or none when the call would be denied or is for nothing.
+    ///
+    /// ```
+    /// # use limitr::{Call, Limitr, NewCustomer, Reserve, Settle};
+    /// # let limitr = Limitr::from_yaml("policy: {credits: {token: {}}, plans: {free: {default: true, entitlements: {chat: {limit: {credit: token, value: 1000}}}}}}")?;
+    /// # limitr.create_customer(NewCustomer::new("c1"))?;
+    /// let hold = limitr.reserve(Reserve::new("c1", "chat").value(800)).expect("there is room");
+    /// assert!(!limitr.check("c1", "chat", 300).allowed);
+    /// limitr.settle(Settle::new(Call::new("c1", "chat").value(650), Some(&hold)))?;
+    /// assert_eq!(limitr.remaining("c1", "chat"), Some(350.into()));
+    /// # Ok::<(), limitr::Error>(())
+    /// ```
+    pub fn reserve(&self, reserve: Reserve<'_>) -> Option<String> {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        let overhead = match &reserve.overhead {
+            Some(overhead) => Some(overhead.in_unit(Unit::FLOAT)?),
+            None => None,
+        };
+        let wish = match reserve.value {
+            Some(value) => Wish::Units(value),
+            None => match self.predict(&policy, reserve.customer, reserve.entitlement, reserve.quantile, &reserve.basis) {
+                Some(prediction) => Wish::Units(prediction.value.into()),
+                None => Wish::Increment,
+            },
+        };
+        let request = Request { entitlement: reserve.entitlement, wish, overhead, caps: &[], force: false };
+        let expires_on = now.checked_add(reserve.ttl.unwrap_or(policy.source.hold_ttl))?;
+        self.store
+            .enter(reserve.customer, |people| {
+                let decided = decide(&policy, people, &request, now, &mut Silent);
+                let (None, Some(site), Some(metered)) = (decided.denied, &decided.site, &decided.metered) else {
+                    return None;
+                };
+                if !metered.delta.is_positive() {
+                    return None;
+                }
+                let (basis, segment) = reserve.basis.resolve(site.entitlement);
+                let hold = Hold {
+                    value: metered.delta,
+                    overhead: metered.overhead,
+                    expires_on,
+                    basis,
+                    segment: (segment != ALL).then(|| segment.to_owned()),
+                };
+                let credit = metered.limit.credit.name.clone();
+                let owner = people.get_mut(site.owner)?;
+                let meter = owner.meters.get_or_insert_with(&site.entitlement.name, || Meter::new(credit, now))?;
+                let id = self.ids.id();
+                let holds = meter.holds_mut();
+                // Lapsed holds go as new ones come, or abandoned ones would pile up.
+                holds.retain(|_, hold| now < hold.expires_on);
+                holds.insert(id.as_str().into(), hold);
+                Some(id)
+            })
+            .flatten()
+    }
+
+    /// Drops a hold, records what happened and learns from it. An unknown hold records all the same.
+    ///
+    /// # Errors
+    /// As [`Limitr::allow_with`].
+    pub fn settle(&self, settle: Settle<'_>) -> Result<crate::Decision, Error> {
+        let Settle { call, hold } = settle;
+        if let Some(key) = call.key {
+            // A retry of a settled call must not drop another hold or learn again.
+            let now = self.clock.now();
+            let settled = self.store.with(call.customer, |customer| {
+                customer.replays.as_ref().is_some_and(|replays| replays.get(key, now).is_some())
+            });
+            if settled == Some(true) {
+                return self.allow_with(call);
+            }
+        }
+        let dropped = hold.and_then(|hold| self.drop_hold(call.customer, call.entitlement, hold));
+        let decision = self.allow_with(call.clone())?;
+        if decision.allowed {
+            let context = match &call.event {
+                EventData::With(data) => Some(data),
+                EventData::Plain | EventData::Silent => None,
+            };
+            let basis = Basis {
+                basis: None,
+                segment: None,
+                context,
+            };
+            if let Wish::Units(value) = call.wish {
+                self.learn(call.customer, call.entitlement, &value, call.overhead.as_ref(), &basis, dropped.as_ref());
+            }
+        }
+        Ok(decision)
+    }
+
+    /// Drops a hold; true only for a live one.
+    pub fn release(&self, customer: &str, entitlement: &str, hold: &str) -> bool {
+        let now = self.clock.now();
+        self.drop_hold(customer, entitlement, hold).is_some_and(|hold| now < hold.expires_on)
+    }
+
+    /// What a call is expected to use, from the customer's own calls once there are enough, else from everybody's; none
+    /// before the first, or when the declared basis is missing. A customer that does not exist is taken to be on the
+    /// default plan.
+    pub fn estimate(&self, query: EstimateQuery<'_>) -> Option<Prediction> {
+        let policy = self.policy.load();
+        self.predict(&policy, query.customer, query.entitlement, query.quantile, &query.basis)
+    }
+
+    /// Learns from a call that was not reserved; false when nothing was learned: the names are unknown, the value cannot
+    /// be used, or the declared basis is missing.
+    pub fn observe(&self, observation: Observation<'_>) -> bool {
+        let Observation { customer, entitlement, value, overhead, basis } = observation;
+        self.learn(customer, entitlement, &value, overhead.as_ref(), &basis, None)
+    }
+
+    fn drop_hold(&self, customer: &str, entitlement: &str, hold: &str) -> Option<Hold> {
+        let policy = self.policy.load();
+        let dropped = self.store.enter(customer, |people| {
+            let owner = owner(&policy, people, entitlement)?;
+            let meter = people.get_mut(owner)?.meters.get_mut(entitlement)?;
+            meter.more.as_mut()?.holds.remove(hold)
+        });
+        dropped.flatten()
+    }
+
+    fn predict(
+        &self,
+        policy: &Compiled,
+        customer: &str,
+        entitlement: &str,
+        quantile: f64,
+        basis: &Basis<'_>,
+    ) -> Option<Prediction> {
+        let found = self.store.enter(customer, |people| {
+            let plan = plan_of(policy, people, CALLER)?;
+            let declared = plan.entitlements.get(entitlement)?;
+            let owner = crate::decide::owner_of(people, declared)?;
+            let (_, segment) = basis.resolve(declared);
+            let own = people.get(owner)?.meters.get(entitlement).and_then(Meter::estimates);
+            Some((declared, own.and_then(|estimates| estimates.get(segment)).cloned()))
+        });
+        let (declared, own) = match found {
+            Some(found) => found?,
+            None => (policy.default_plan()?.entitlements.get(entitlement)?, None),
+        };
+        let (per, segment) = basis.resolve(declared);
+        let per = if declared.estimate_basis.is_some() { per? } else { 1.0 };
+        let fits = |estimate: &crate::policy::Estimate| {
+            estimate.samples > 0 && estimate.fits(declared.estimate_basis.as_deref())
+        };
+        let own = own.filter(|own| own.samples >= policy.source.estimate_min_samples && fits(own));
+        let (estimate, scope) = match own {
+            Some(own) => (own, "customer"),
+            None => (self.learned.get(entitlement, segment).filter(fits)?, "policy"),
+        };
+        let z = quantile_z(quantile);
+        let at = |mean: f64, variance: f64| {
+            let value = (mean + z * libm::sqrt(variance.max(0.0))) * per;
+            Amount::from_f64(value.max(0.0)).map(Amount::rounded)
+        };
+        Some(Prediction {
+            value: at(estimate.value_mean, estimate.value_var)?,
+            overhead: at(estimate.overhead_mean, estimate.overhead_var)?,
+            samples: estimate.samples,
+            source: estimate.source,
+            scope,
+        })
+    }
+
+    fn learn(
+        &self,
+        customer: &str,
+        entitlement: &str,
+        value: &Quantity<'_>,
+        overhead: Option<&Quantity<'_>>,
+        basis: &Basis<'_>,
+        hold: Option<&Hold>,
+    ) -> bool {
+        let policy = self.policy.load();
+        let now = self.clock.now();
+        let learned = self.store.enter(customer, |people| {
+            let declared = plan_of(&policy, people, CALLER)?.entitlements.get(entitlement)?;
+            let owner = crate::decide::owner_of(people, declared)?;
+            let limit = declared.limit.as_ref()?;
+            let value = value.in_unit(limit.credit.unit)?;
+            let overhead = match overhead {
+                Some(overhead) => overhead.in_unit(Unit::FLOAT)?,
+                None => value.checked_mul(limit.credit.overhead_cost)?,
+            };
+            let (from_data, segment) = basis.resolve(declared);
+            let segment = match (segment, hold.and_then(|hold| hold.segment.as_deref())) {
+                (ALL, Some(held)) => held,
+                (segment, _) => segment,
+            };
+            let per = match &declared.estimate_basis {
+                Some(_) => from_data.or(hold.and_then(|hold| hold.basis)).filter(|per| *per > 0.0)?,
+                None => 1.0,
+            };
+            let sample = Sample {
+                value: value.to_f64() / per,
+                overhead: overhead.to_f64() / per,
+                segment,
+                basis: declared.estimate_basis.as_deref(),
+                at: now,
+            };
+            let fresh = || Meter::new(limit.credit.name.clone(), now);
+            let owner = people.get_mut(owner)?;
+            let meter = owner.meters.get_or_insert_with(&declared.name, fresh)?;
+            if learn(meter.estimates_mut(), &sample) {
+                self.learned.learn(&declared.name, &sample);
+            }
+            Some(())
+        });
+        learned.flatten().is_some()
+    }
+}
+
+impl Basis<'_> {
+    /// The basis (positive and finite) and the segment that apply to an entitlement.
+    fn resolve(&self, declared: &CompiledEntitlement) -> (Option<f64>, &str) {
+        let field = |name: &Option<String>| self.context?.get(name.as_deref()?);
+        let basis = self.basis.or_else(|| match field(&declared.estimate_basis)? {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        });
+        let segment = self.segment.or_else(|| field(&declared.estimate_segment)?.as_str());
+        let segment = segment.filter(|segment| !segment.is_empty()).unwrap_or(ALL);
+        (basis.filter(|basis| basis.is_finite() && *basis > 0.0), segment)
+    }
+}
+
+fn owner(policy: &Compiled, people: &Locked<'_, '_>, entitlement: &str) -> Option<usize> {
+    let declared = plan_of(policy, people, CALLER)?.entitlements.get(entitlement)?;
+    crate::decide::owner_of(people, declared)
+}

@@ -1,0 +1,36 @@
+#![doc = include_str!("../../../README.md")]
+#![cfg_attr(not(test), forbid(unsafe_code))]
+
+mod amount;
+mod call;
+mod clock;
+mod decide;
+mod decision;
+mod engine;
+mod error;
+mod events;
+mod pricing;
+mod state;
+#[cfg(feature = "system")]
+mod system;
+
+pub mod policy;
+
+pub use amount::{Amount, AmountError};
+pub use call::call;
+pub use clock::{Clock, IdSource, ManualClock, SequentialIds};
+pub use decide::Step;
+pub use decision::{Decision, Denial, Quantity};
+pub use engine::{
+    Builder, Call, CallCap, CustomerMargin, EntitlementMargin, EstimateQuery, Explanation, Limitr, ListenerId,
+    Measurement, NewCap, NewCustomer, Observation, PlanUsage, Prediction, Reserve, Settle, UsageItem,
+};
+pub use error::{Error, ErrorKind, Position, Problem};
+pub use events::{
+    CapEvent, Event, GovernorNumbers, MeterEvent, MeterNumbers, Payload, PlanChangedEvent, PlanEvent, PolicyEvent,
+    TopupGrantedEvent,
+};
+pub use policy::{Format, ScheduleError};
+pub use state::{Cap, Customer, Grant, History, Hold, Meter, NameMap, Usage};
+#[cfg(feature = "system")]
+pub use system::{RandomIds, SystemClock};

@@ -1,0 +1,26 @@
+//! The policy document: its model, its formats, and what makes one valid.
+
+mod compile;
+mod diff;
+pub(crate) mod duration;
+mod formats;
+mod model;
+mod node;
+mod read;
+mod schedule;
+mod units;
+mod validate;
+
+pub(crate) use compile::{
+    Bucket, Compiled, CompiledCredit, CompiledEntitlement, CompiledLimit, CompiledPlan, CompiledTopup, Period, Refill,
+};
+pub use diff::{Change, difference};
+pub use formats::{Format, FormatError, parse, write};
+pub use model::*;
+pub use node::{Key, Kind, Node};
+pub use read::{
+    Document, parse_document, read_document, read_document_value, read_limit_over, read_limit_value, read_plan_value,
+};
+pub use schedule::{Schedule, ScheduleError};
+pub use units::{Dimension, Measure, MeasureError, Unit, UnitError, parse_duration};
+pub use validate::{validate, validate_limit};

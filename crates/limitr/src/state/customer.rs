@@ -1,0 +1,188 @@
+//! A customer: who it is, and everything counted for it.
+
+use serde::de::Deserialize;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::Value;
+
+use super::idempotency::Replays;
+use super::names::{Name, NameMap};
+use super::{Cap, Grant, Meter};
+use crate::policy::{Limit, read_limit_value};
+use crate::Error;
+
+/// A customer's record: the snapshot format.
+///
+/// Serialises to, and is read from, the JSON record described in the policy reference; fields at their default are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Customer {
+    /// Its id.
+    pub id: Name,
+    /// Its own plan; none inherits one.
+    pub plan: Option<Name>,
+    /// Its type, such as `user` or `org`.
+    pub kind: Name,
+    /// Label, for people.
+    pub label: Name,
+    /// Other ids it goes by.
+    pub alt_ids: Vec<Name>,
+    /// Customers it refers to, such as its organisation.
+    pub refs: Vec<Name>,
+    /// The application's own data.
+    pub metadata: Option<Box<serde_json::Map<String, Value>>>,
+    /// Usage, by entitlement.
+    pub meters: NameMap<Meter>,
+    /// Limits of its own, by entitlement.
+    pub overrides: NameMap<Limit>,
+    /// Balances, by id.
+    pub grants: NameMap<Grant>,
+    /// Ceilings, by id.
+    pub caps: NameMap<Cap>,
+    pub(crate) replays: Option<Box<Replays>>,
+}
+
+/// Type of a customer that does not say.
+pub(crate) const DEFAULT_TYPE: &str = "user";
+/// Label of a customer that does not say.
+pub(crate) const DEFAULT_LABEL: &str = "User";
+
+impl Customer {
+    pub(crate) fn new(id: Name, kind: Name, label: Name) -> Self {
+        Self {
+            id,
+            plan: None,
+            kind,
+            label,
+            alt_ids: Vec::new(),
+            refs: Vec::new(),
+            metadata: None,
+            meters: NameMap::new(),
+            overrides: NameMap::new(),
+            grants: NameMap::new(),
+            caps: NameMap::new(),
+            replays: None,
+        }
+    }
+
+    /// The override on an entitlement, unless it has expired.
+    pub(crate) fn live_override(&self, entitlement: &str, now: i64) -> Option<&Limit> {
+        if self.overrides.is_empty() {
+            return None;
+        }
+        self.overrides.get(entitlement).filter(|limit| limit.override_expires_on.is_none_or(|end| now < end))
+    }
+
+    /// Reads a record, as [`crate::Limitr::customers`] writes it.
+    ///
+    /// # Errors
+    /// `invalid_record`, naming the customer and the field.
+    pub fn from_json(record: &Value) -> Result<Self, Error> {
+        let id = record.get("id").and_then(Value::as_str).unwrap_or_default();
+        Self::read(record, &format!("customers.{id}"))
+    }
+
+    /// Reads many records: a map by id or a list.
+    ///
+    /// # Errors
+    /// `invalid_record`, naming the customer and the field.
+    pub fn list_from_json(records: &Value) -> Result<Vec<Self>, Error> {
+        match records {
+            Value::Object(map) => map.values().map(Self::from_json).collect(),
+            Value::Array(list) => list.iter().map(Self::from_json).collect(),
+            _ => Err(Error::argument("invalid_record", "customers are a map by id or a list").at("customers")),
+        }
+    }
+
+    fn read(record: &Value, path: &str) -> Result<Self, Error> {
+        let bad = |message: String| Error::argument("invalid_record", format!("{path}: {message}")).at(path);
+        let record = Record::deserialize(record).map_err(|error| bad(error.to_string()))?;
+        if record.id.is_empty() {
+            return Err(bad("a customer needs an id".to_owned()).hint_at("set `id` to a non-empty text"));
+        }
+        let mut overrides = NameMap::new();
+        for (name, limit) in &record.overrides {
+            let limit = read_limit_value(limit, &format!("{path}.overrides.{name}"))?;
+            overrides.insert(name.as_str().into(), limit);
+        }
+        let mut grants = record.grants;
+        // The key is the id; records written by hand may leave it out inside.
+        let ids: Vec<Name> = grants.entries().iter().map(|(id, _)| id.clone()).collect();
+        grants.values_mut().zip(ids).for_each(|(grant, id)| grant.id = id);
+        let mut caps = record.caps;
+        let ids: Vec<Name> = caps.entries().iter().map(|(id, _)| id.clone()).collect();
+        caps.values_mut().zip(ids).for_each(|(cap, id)| cap.id = id);
+        Ok(Self {
+            id: record.id,
+            plan: record.plan.filter(|plan| !plan.is_empty()),
+            kind: record.kind.unwrap_or_else(|| DEFAULT_TYPE.into()),
+            label: record.label.unwrap_or_else(|| DEFAULT_LABEL.into()),
+            alt_ids: record.alt_ids,
+            refs: record.refs,
+            metadata: record.metadata.filter(|metadata| !metadata.is_empty()).map(Box::new),
+            meters: record.meters,
+            overrides,
+            grants,
+            caps,
+            replays: record.idempotency.map(Box::new),
+        })
+    }
+}
+
+impl Serialize for Customer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("plan", self.plan.as_deref().unwrap_or(""))?;
+        map.serialize_entry("type", &self.kind)?;
+        map.serialize_entry("label", &self.label)?;
+        if !self.alt_ids.is_empty() {
+            map.serialize_entry("alt_ids", &self.alt_ids)?;
+        }
+        if !self.refs.is_empty() {
+            map.serialize_entry("refs", &self.refs)?;
+        }
+        if let Some(metadata) = &self.metadata {
+            map.serialize_entry("metadata", metadata)?;
+        }
+        // Always there, even empty: programs walk them.
+        map.serialize_entry("meters", &self.meters)?;
+        map.serialize_entry("grants", &self.grants)?;
+        if !self.overrides.is_empty() {
+            map.serialize_entry("overrides", &self.overrides)?;
+        }
+        if !self.caps.is_empty() {
+            map.serialize_entry("caps", &self.caps)?;
+        }
+        if let Some(replays) = &self.replays {
+            map.serialize_entry("idempotency", replays)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    id: Name,
+    #[serde(default)]
+    plan: Option<Name>,
+    #[serde(default, rename = "type")]
+    kind: Option<Name>,
+    #[serde(default)]
+    label: Option<Name>,
+    #[serde(default)]
+    alt_ids: Vec<Name>,
+    #[serde(default)]
+    refs: Vec<Name>,
+    #[serde(default)]
+    metadata: Option<serde_json::Map<String, Value>>,
+    #[serde(default)]
+    meters: NameMap<Meter>,
+    #[serde(default)]
+    overrides: serde_json::Map<String, Value>,
+    #[serde(default)]
+    grants: NameMap<Grant>,
+    #[serde(default)]
+    caps: NameMap<Cap>,
+    #[serde(default)]
+    idempotency: Option<Replays>,
+}

@@ -1,0 +1,193 @@
+//! One entitlement's running count for one customer.
+
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde::Deserialize;
+
+use super::history::{History, Trend};
+use super::names::{Name, NameMap};
+use crate::Amount;
+use crate::policy::Estimate;
+
+/// Usage of one entitlement in the current period.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "MeterRecord")]
+pub struct Meter {
+    /// The credit metered.
+    pub credit: Name,
+    /// Start of the period, ms.
+    pub started: i64,
+    /// Units used.
+    pub value: Amount,
+    /// Runes spent. In a customer record none stands for `value x overhead_cost` of the credit.
+    pub overhead: Option<Amount>,
+    /// The last calls.
+    pub history: History,
+    /// Smoothed rate, units per ms.
+    pub ewma_rate: f64,
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// What most meters do not have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct More {
+    pub(crate) holds: NameMap<Hold>,
+    pub(crate) estimates: NameMap<Estimate>,
+    /// None while full and untouched.
+    pub(crate) bucket: Option<BucketState>,
+}
+
+/// Token bucket of a governed limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct BucketState {
+    pub(crate) tokens: Amount,
+    pub(crate) last_refill: i64,
+}
+
+/// A meter as it stands in a snapshot.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeterRecord {
+    credit: Name,
+    started: i64,
+    #[serde(default)]
+    value: Amount,
+    #[serde(default)]
+    overhead: Option<Amount>,
+    #[serde(default)]
+    holds: NameMap<Hold>,
+    #[serde(default)]
+    estimates: NameMap<Estimate>,
+    #[serde(default)]
+    history: History,
+    #[serde(default)]
+    ewma_rate: f64,
+    #[serde(default)]
+    governor_tokens: Option<Amount>,
+    #[serde(default)]
+    governor_last_refill: Option<i64>,
+}
+
+impl From<MeterRecord> for Meter {
+    fn from(record: MeterRecord) -> Self {
+        let bucket = record.governor_tokens.map(|tokens| BucketState {
+            tokens,
+            last_refill: record.governor_last_refill.unwrap_or(record.started),
+        });
+        let more = More { holds: record.holds, estimates: record.estimates, bucket };
+        Self {
+            credit: record.credit,
+            started: record.started,
+            value: record.value,
+            overhead: record.overhead,
+            history: record.history,
+            ewma_rate: record.ewma_rate,
+            more: (more != More::default()).then(|| Box::new(more)),
+        }
+    }
+}
+
+impl Serialize for Meter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("credit", &self.credit)?;
+        map.serialize_entry("started", &self.started)?;
+        map.serialize_entry("value", &self.value)?;
+        if let Some(overhead) = &self.overhead {
+            map.serialize_entry("overhead", overhead)?;
+        }
+        if let Some(more) = &self.more {
+            if !more.holds.is_empty() {
+                map.serialize_entry("holds", &more.holds)?;
+            }
+            if !more.estimates.is_empty() {
+                map.serialize_entry("estimates", &more.estimates)?;
+            }
+        }
+        if !self.history.is_empty() {
+            map.serialize_entry("history", &self.history)?;
+        }
+        if self.ewma_rate != 0.0 {
+            map.serialize_entry("ewma_rate", &self.ewma_rate)?;
+        }
+        if let Some(bucket) = self.bucket() {
+            map.serialize_entry("governor_tokens", &bucket.tokens)?;
+            map.serialize_entry("governor_last_refill", &bucket.last_refill)?;
+        }
+        map.end()
+    }
+}
+
+/// Room held by a reservation.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// Units held.
+    pub value: Amount,
+    /// Runes held.
+    #[serde(default)]
+    pub overhead: Amount,
+    /// When it lapses, ms.
+    pub expires_on: i64,
+    /// What is learned per unit of, when it is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<f64>,
+    /// What it is learned under, when it is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+}
+
+impl Meter {
+    pub(crate) fn new(credit: Name, started: i64) -> Self {
+        Self {
+            credit,
+            started,
+            value: Amount::ZERO,
+            overhead: None,
+            history: History::default(),
+            ewma_rate: 0.0,
+            more: None,
+        }
+    }
+
+    pub(crate) fn trend(&self) -> Trend {
+        Trend { history: self.history, ewma_rate: self.ewma_rate }
+    }
+
+    /// Begins a period: what was counted is gone, what is held and learned stays.
+    pub(crate) fn restart(&mut self, started: i64) {
+        self.started = started;
+        self.value = Amount::ZERO;
+        self.overhead = Some(Amount::ZERO);
+        self.history = History::default();
+        self.ewma_rate = 0.0;
+        if let Some(more) = &mut self.more {
+            more.bucket = None;
+        }
+    }
+
+    /// Unexpired reservations, by id.
+    pub fn holds(&self, now: i64) -> impl Iterator<Item = (&str, &Hold)> {
+        let holds = self.more.as_deref().map(|more| more.holds.entries()).unwrap_or_default();
+        holds.iter().filter(move |(_, hold)| now < hold.expires_on).map(|(id, hold)| (&**id, hold))
+    }
+
+    pub(crate) fn holds_mut(&mut self) -> &mut NameMap<Hold> {
+        &mut self.more.get_or_insert_default().holds
+    }
+
+    pub(crate) fn bucket(&self) -> Option<BucketState> {
+        self.more.as_deref().and_then(|more| more.bucket)
+    }
+
+    pub(crate) fn set_bucket(&mut self, bucket: BucketState) {
+        self.more.get_or_insert_default().bucket = Some(bucket);
+    }
+
+    pub(crate) fn estimates(&self) -> Option<&NameMap<Estimate>> {
+        self.more.as_deref().map(|more| &more.estimates)
+    }
+
+    pub(crate) fn estimates_mut(&mut self) -> &mut NameMap<Estimate> {
+        &mut self.more.get_or_insert_default().estimates
+    }
+}

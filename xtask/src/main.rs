@@ -1,0 +1,59 @@
+//! The workspace's own commands: `cargo xtask <verb>`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks through its output")]
+
+mod fuzz;
+mod process;
+mod suite;
+mod tally;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use process::{Result, cargo, run};
+
+const USAGE: &str = "\
+usage: cargo xtask <verb>
+
+  demo [ARGS]                    build `limitr` and run its demo on the example policy
+  test                           run every check; ends with `N passed, M failed`
+  bench [--quick] [--json]       measure the engine beside its peers and print one table
+  tidy                           check the style rules that no compiler knows
+  fuzz [TARGET] [--seconds N]    fuzz one target or all of them, N seconds each (default 60)";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one verb; `false` means that it ran and found something wrong.
+fn dispatch(args: &[String]) -> Result<bool> {
+    let Some((verb, rest)) = args.split_first() else {
+        return Err(format!("a verb is missing\n{USAGE}"));
+    };
+    match (verb.as_str(), rest) {
+        ("demo", rest) => {
+            run(cargo(["run", "--quiet", "--release", "--bin", "limitr", "--", "demo"]).args(rest))
+        }
+        ("bench", rest) => {
+            run(cargo(["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--"])
+                .args(rest))
+        }
+        ("fuzz", rest) => fuzz::fuzz(rest),
+        ("test", []) => suite::test(),
+        ("tidy", []) => tidy::tidy().map(|tally| tally.failed == 0),
+        ("help" | "--help" | "-h", []) => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        ("test" | "tidy", [extra, ..]) => Err(format!("`{verb}` takes no argument, got `{extra}`\n{USAGE}")),
+        _ => Err(format!("unknown verb `{verb}`\n{USAGE}")),
+    }
+}

@@ -1,0 +1,128 @@
+//! `cargo xtask test`: every check, one closing line.
+
+use std::{
+    ffi::OsStr,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    process::{Result, cargo, tee},
+    tally::Tally,
+    tidy, tools,
+};
+
+const CARGO_DENY: &str = "0.20.2";
+
+/// A named part of the suite. All run, whatever the ones before them found.
+struct Part {
+    name: &'static str,
+    run: fn() -> Result<Tally>,
+}
+
+/// The quick ones first. Conformance comes after the tests, which build the binary that it runs.
+const PARTS: [Part; 7] = [
+    Part { name: "format", run: format },
+    Part { name: "tidy", run: tidy::tidy },
+    Part { name: "dependencies", run: dependencies },
+    Part { name: "clippy", run: clippy },
+    Part { name: "tests", run: tests },
+    Part { name: "doc tests", run: doc_tests },
+    Part { name: "conformance", run: conformance },
+];
+
+/// Runs all parts and prints the counts; `false` when anything failed.
+pub(crate) fn test() -> Result<bool> {
+    let mut total = Tally::default();
+    let mut report = String::new();
+    for part in &PARTS {
+        println!("\n== {} ==", part.name);
+        let start = Instant::now();
+        let tally = (part.run)().unwrap_or_else(|message| {
+            println!("{message}");
+            Tally::one(false)
+        });
+        report += &row(part.name, tally, start.elapsed());
+        total += tally;
+    }
+    println!("\n== summary ==\n{report}");
+    println!("{} passed, {} failed", total.passed, total.failed);
+    Ok(total.failed == 0)
+}
+
+fn row(name: &str, Tally { passed, failed }: Tally, took: Duration) -> String {
+    let verdict = if failed == 0 { "ok    " } else { "FAILED" };
+    let seconds = took.as_secs_f64();
+    format!("{verdict}  {name:<12}  {passed:>6} ok  {failed:>4} failed  {seconds:>7.1} s\n")
+}
+
+/// The workspace, and the two that live apart from it.
+fn format() -> Result<Tally> {
+    let mut tally = check(["fmt", "--all", "--check"])?;
+    for manifest in ["bench/Cargo.toml", "crates/limitr/fuzz/Cargo.toml"] {
+        tally += check(["fmt", "--manifest-path", manifest, "--check"])?;
+    }
+    Ok(tally)
+}
+
+fn clippy() -> Result<Tally> {
+    check(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// Licences, bans, sources and advisories of everything in the lock file.
+fn dependencies() -> Result<Tally> {
+    tools::ensure("deny", CARGO_DENY)?;
+    let mut tally = Tally::default();
+    for check in ["licenses", "bans", "sources"] {
+        tally += Tally::one(tee(&mut cargo(["deny", "check", check]))?.ok);
+    }
+    let advisories = tee(&mut cargo(["deny", "check", "advisories"]))?;
+    if !advisories.ok && advisories.text.contains("failed to fetch advisory database") {
+        println!("note: advisories not checked: their database cannot be fetched from here");
+    } else {
+        tally += Tally::one(advisories.ok);
+    }
+    Ok(tally)
+}
+
+/// Unit and integration tests, the fuzzers' regressions and the comparison with the model among them.
+fn tests() -> Result<Tally> {
+    let mut command = if tools::has("nextest") {
+        cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
+    } else {
+        println!("note: cargo-nextest is not installed, using cargo test");
+        cargo(["test", "--workspace", "--no-fail-fast", "--all-targets"])
+    };
+    // More than the model test does by itself, few enough to stay within a minute or two.
+    let calls = std::env::var_os("LIMITR_MODEL_CALLS");
+    command.env("LIMITR_MODEL_CALLS", calls.as_deref().unwrap_or(OsStr::new("100000")));
+    runner(command)
+}
+
+fn doc_tests() -> Result<Tally> {
+    runner(cargo(["test", "--workspace", "--doc", "--no-fail-fast"]))
+}
+
+fn conformance() -> Result<Tally> {
+    // The tests' profile: optimised a little, overflow checks on, and already built.
+    runner(cargo(["run", "--quiet", "--profile", "test", "--bin", "limitr", "--", "test", "conformance"]))
+}
+
+/// A command that is one check: it succeeds or not.
+fn check<const N: usize>(args: [&str; N]) -> Result<Tally> {
+    Ok(Tally::one(tee(&mut lean(cargo(args)))?.ok))
+}
+
+/// A command that runs many checks and prints how many passed.
+fn runner(command: std::process::Command) -> Result<Tally> {
+    let transcript = tee(&mut lean(command))?;
+    Ok(Tally::of_run(transcript.ok, &transcript.text))
+}
+
+/// On CI, which builds once and throws the result away: no incremental state, and line numbers as the only debug
+/// information. Elsewhere the usual settings, so that the developer's own builds are reused.
+fn lean(mut command: std::process::Command) -> std::process::Command {
+    if std::env::var_os("CI").is_some() {
+        command.env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+    }
+    command
+}
