@@ -100,7 +100,7 @@ impl Table {
                     )
                 }
                 Result::Figure(value, unit) => {
-                    let digits = if value.abs() < 100.0 { 2 } else { 0 };
+                    let digits = if value.abs() < 100.0 { 3 } else { 0 };
                     format!("  {:<42} {:>10} {value:>10.digits$} {unit}\n", row.name, "")
                 }
                 Result::Skipped(why) => format!("  {:<42} not measured: {why}\n", row.name),

@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::engine::{Call, CallCap, EstimateQuery, NewCap, NewCustomer, Observation, PlanUsage, Reserve, Settle};
+use crate::engine::{
+    Call, CallCap, EstimateQuery, NewCap, NewCustomer, Observation, PlanUsage, Reserve, Settle,
+};
 use crate::policy::{Format, duration, read_document_value};
 use crate::state::Customer;
 use crate::{Amount, Error, Limitr, Quantity};
@@ -479,8 +481,12 @@ impl Operation {
             Self::Allow(call) => limitr.allow_with(call.call()).map(|decision| decision.allowed.into()),
             Self::Check(call) => limitr.check_with(call.call()).map(|decision| decision.allowed.into()),
             Self::Explain(call) => limitr.explain(call.call()).map(json_of),
-            Self::Increment(call) => limitr.allow_with(call.call().increment()).map(|decision| decision.allowed.into()),
-            Self::Decrement(call) => limitr.allow_with(call.call().decrement()).map(|decision| decision.allowed.into()),
+            Self::Increment(call) => {
+                limitr.allow_with(call.call().increment()).map(|decision| decision.allowed.into())
+            }
+            Self::Decrement(call) => {
+                limitr.allow_with(call.call().decrement()).map(|decision| decision.allowed.into())
+            }
             Self::CheckIncrement(call) => {
                 limitr.check_with(call.call().increment()).map(|decision| decision.allowed.into())
             }
@@ -494,7 +500,8 @@ impl Operation {
             Self::Reserve(arguments) => Ok(arguments.run(limitr)),
             Self::Settle(arguments) => arguments.run(limitr),
             Self::Release(at) => {
-                let released = at.hold.is_some_and(|hold| limitr.release(&at.customer, &at.entitlement, &hold));
+                let released =
+                    at.hold.is_some_and(|hold| limitr.release(&at.customer, &at.entitlement, &hold));
                 Ok(released.into())
             }
             Self::Estimate(arguments) => Ok(arguments.run(limitr)),
@@ -567,20 +574,29 @@ impl Operation {
                 let fields = Value::Object(set.limit.unwrap_or(set.fields));
                 json_of(limitr.create_customer_override(&set.customer, &set.entitlement, &fields)?)
             }
-            Self::RemoveCustomerOverride(at) => limitr.remove_customer_override(&at.customer, &at.entitlement).into(),
-            Self::EnsurePlanSubscription(Who { customer }) => limitr.ensure_plan_subscription(&customer).into(),
+            Self::RemoveCustomerOverride(at) => {
+                limitr.remove_customer_override(&at.customer, &at.entitlement).into()
+            }
+            Self::EnsurePlanSubscription(Who { customer }) => {
+                limitr.ensure_plan_subscription(&customer).into()
+            }
             Self::EnsureIncludedTopups(Who { customer }) => limitr.ensure_included_topups(&customer).into(),
             Self::ApplyCustomerTopup(at) => limitr.apply_customer_topup(&at.customer, &at.topup).into(),
             Self::AddCustomerCap(add) => {
                 let cap = NewCap::deserialize(Value::Object(add.cap));
-                let cap = cap.map_err(|error| Error::argument("bad_operation", error.to_string()).at("cap"))?;
+                let cap =
+                    cap.map_err(|error| Error::argument("bad_operation", error.to_string()).at("cap"))?;
                 json_of(limitr.add_customer_cap(&add.customer, cap))
             }
             Self::CustomerCap(at) => json_of(limitr.customer_cap(&at.customer, &at.id)),
             Self::ResetCustomerCap(at) => limitr.reset_customer_cap(&at.customer, &at.id).into(),
             Self::RemoveCustomerCap(at) => limitr.remove_customer_cap(&at.customer, &at.id).into(),
-            Self::StartMarginMeasurement(Who { customer }) => limitr.start_margin_measurement(&customer).into(),
-            Self::CaptureMarginMeasurement(Who { customer }) => json_of(limitr.capture_margin_measurement(&customer)),
+            Self::StartMarginMeasurement(Who { customer }) => {
+                limitr.start_margin_measurement(&customer).into()
+            }
+            Self::CaptureMarginMeasurement(Who { customer }) => {
+                json_of(limitr.capture_margin_measurement(&customer))
+            }
             Self::CustomerMargin(Who { customer }) => json_of(limitr.customer_margin_snapshot(&customer)),
             Self::PlanMargin(at) => json_of(limitr.margin_snapshot(&at.plan, &at.entitlements, at.scaled)?),
             Self::SetPlan(set) => {
@@ -599,7 +615,8 @@ impl Operation {
             Self::Record(Nothing {}) => limitr.record(),
             Self::Stringify(FormatArguments { format }) => {
                 let format: Format = format.parse().map_err(|_| {
-                    Error::argument("unknown_format", format!("unknown format `{format}`")).hint_at("json, yaml or toml")
+                    Error::argument("unknown_format", format!("unknown format `{format}`"))
+                        .hint_at("json, yaml or toml")
                 })?;
                 limitr.stringify(format)?.into()
             }
@@ -639,7 +656,8 @@ impl ReserveArguments {
 
 impl SettleArguments {
     fn run(self, limitr: &Limitr) -> Result<Value, Error> {
-        let mut call = with_event(Call::new(&self.customer, &self.entitlement).value(self.value), &self.event);
+        let mut call =
+            with_event(Call::new(&self.customer, &self.entitlement).value(self.value), &self.event);
         if let Some(overhead) = self.overhead {
             call = call.overhead(overhead);
         }

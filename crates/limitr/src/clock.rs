@@ -32,6 +32,12 @@ impl ManualClock {
         Self(Arc::new(AtomicI64::new(now)))
     }
 
+    /// The time it shows.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Shows another time, also an earlier one.
     pub fn set(&self, now: i64) {
         self.0.store(now, Ordering::Relaxed);
@@ -45,7 +51,7 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+        self.now()
     }
 }
 

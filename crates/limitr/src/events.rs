@@ -162,9 +162,9 @@ pub struct TopupGrantedEvent {
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanEvent {
     /// The plan's name.
-    pub id: Name,
-    /// Its definition.
-    pub plan: Plan,
+    pub plan: Name,
+    /// What it is, or was.
+    pub definition: Plan,
 }
 
 /// Payload of `policy-updated`.

@@ -5,7 +5,13 @@
 //! failure prints a seed that replays just its own session, with the steps shrunk to those that matter.
 
 #![allow(missing_docs, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 #[path = "model/mod.rs"]
 mod model;
@@ -18,6 +24,7 @@ use model::engine::Engine;
 use model::generate::Shape;
 use model::{Model, Outcome};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// 2026-01-15T00:00:00Z.
 const START: i64 = 1_768_435_200_000;
@@ -46,6 +53,7 @@ fn start(seed: u64) -> (Rng, Shape) {
     (rng, shape)
 }
 
+#[derive(Clone)]
 struct Failure {
     index: usize,
     why: String,
@@ -71,18 +79,33 @@ fn replay(policy: &Value, steps: &[Value]) -> Option<Failure> {
     steps.iter().enumerate().find_map(|(index, step)| one(&mut model, &engine, index, step, true))
 }
 
-/// Drops steps, larger pieces first, as long as some difference remains.
-fn shrink(policy: &Value, mut steps: Vec<Value>) -> Vec<Value> {
-    if let Some(failure) = replay(policy, &steps) {
-        steps.truncate(failure.index + 1);
+/// What a difference is about, so that shrinking does not slide into another one: the verb and the field.
+fn kind(steps: &[Value], failure: &Failure) -> String {
+    let verb = steps.get(failure.index).map(|step| parts(step).0).unwrap_or_default();
+    match failure.why.strip_prefix("snapshots: /") {
+        // Which customer, grant or meter it is does not matter, only what of it.
+        Some(path) => {
+            let path = path.split(':').next().unwrap_or_default();
+            let parts: Vec<&str> =
+                path.split('/').enumerate().filter(|(n, _)| *n != 0 && *n != 2).map(|(_, p)| p).collect();
+            format!("{verb} snapshots {}", parts.join("/"))
+        }
+        None => format!("{verb} {}", failure.why.split(": expected").next().unwrap_or_default()),
     }
+}
+
+/// Drops steps, larger pieces first, as long as a difference of the same kind remains.
+fn shrink(policy: &Value, mut steps: Vec<Value>) -> Vec<Value> {
+    let Some(first) = replay(policy, &steps) else { return steps };
+    let wanted = kind(&steps, &first);
+    steps.truncate(first.index + 1);
     let mut size = steps.len().div_ceil(2);
     while size > 0 {
         let mut at = 0;
         while at < steps.len() {
             let mut fewer = steps.clone();
             fewer.drain(at..(at + size).min(steps.len()));
-            match replay(policy, &fewer) {
+            match replay(policy, &fewer).filter(|failure| kind(&fewer, failure) == wanted) {
                 Some(failure) => {
                     fewer.truncate(failure.index + 1);
                     steps = fewer;
@@ -125,8 +148,11 @@ fn report(seed: u64, policy: &Value, steps: Vec<Value>, failure: &Failure) -> St
     )
 }
 
+/// With LIMITR_MODEL_KEEP_GOING set, one difference of every kind is reported instead of just the first.
 #[test]
 fn random_calls_match_the_naive_model() {
+    let keep_going = std::env::var("LIMITR_MODEL_KEEP_GOING").is_ok();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
     sessions("random_calls_match_the_naive_model", |seed, count| {
         let (rng, shape) = start(seed);
         let mut calls = Calls::new(rng, &shape);
@@ -138,10 +164,17 @@ fn random_calls_match_the_naive_model() {
             steps.push(step.clone());
             let whole = index % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1 || index + 1 == count;
             if let Some(failure) = one(&mut model, &engine, index, &step, whole) {
-                panic!("{}", report(seed, &shape.policy, steps, &failure));
+                let kind = kind(&steps, &replay(&shape.policy, &steps).unwrap_or(failure.clone()));
+                if !found.contains_key(&kind) {
+                    found.insert(kind, report(seed, &shape.policy, steps, &failure));
+                }
+                assert!(keep_going, "{}", found.values().next().map(String::as_str).unwrap_or_default());
+                return;
             }
         }
     });
+    let all: Vec<String> = found.into_iter().map(|(kind, report)| format!("==== {kind}\n{report}")).collect();
+    assert!(all.is_empty(), "{}", all.join("\n\n"));
 }
 
 /// The verb and the arguments of a step.
@@ -170,13 +203,21 @@ fn i1_check_equals_allow() {
                 let before = engine.customers();
                 let checked = engine.step(&check);
                 assert_eq!(before, engine.customers(), "seed {seed} step {index}: {check} changed the state");
-                assert!(checked.events.is_empty(), "seed {seed} step {index}: {check} sent {:?}", checked.events);
+                assert!(
+                    checked.events.is_empty(),
+                    "seed {seed} step {index}: {check} sent {:?}",
+                    checked.events
+                );
                 checked
             });
             let done = engine.step(&step);
             if let Some(checked) = checked {
                 assert_eq!(checked.error.is_some(), done.error.is_some(), "seed {seed} step {index}: {step}");
-                assert_eq!(checked.result, done.result, "seed {seed} step {index}: {step}\npolicy: {}", shape.policy);
+                assert_eq!(
+                    checked.result, done.result,
+                    "seed {seed} step {index}: {step}\npolicy: {}",
+                    shape.policy
+                );
             }
             model.step(&step);
         }
@@ -225,7 +266,8 @@ fn i3_denied_changes_nothing_but_period_and_history() {
             let (verb, args) = parts(&step);
             let metering = matches!(verb, "allow" | "increment" | "decrement" | "set");
             let before = metering.then(|| engine.customers());
-            let reason = (verb == "allow").then(|| engine.step(&json!({"explain": args})).result["reason"].clone());
+            let reason =
+                (verb == "allow").then(|| engine.step(&json!({"explain": args})).result["reason"].clone());
             let done = engine.step(&step);
             let denied = done.result == json!(false) && done.error.is_none();
             if let Some(before) = before.filter(|_| denied) {
@@ -234,18 +276,25 @@ fn i3_denied_changes_nothing_but_period_and_history() {
                 let after = engine.customers();
                 let rolled = done.events.iter().any(|event| event["name"] == "meter-reset");
                 let scoped = model
-                    .resolve(args["customer"].as_str().unwrap_or_default(), args["entitlement"].as_str().unwrap_or_default())
+                    .resolve(
+                        args["customer"].as_str().unwrap_or_default(),
+                        args["entitlement"].as_str().unwrap_or_default(),
+                    )
                     .is_ok_and(|found| found.owner.id != found.caller.id);
                 let silent = args.get("event") == Some(&json!(false));
                 if !(scoped && (rolled || silent)) {
-                    let (a, b) = (without_period_and_history(&model, &before), without_period_and_history(&model, &after));
+                    let (a, b) = (
+                        without_period_and_history(&model, &before),
+                        without_period_and_history(&model, &after),
+                    );
                     assert!(
                         compare::same(&a, &b, rust_decimal::Decimal::ZERO),
                         "seed {seed} step {index}: denied {step} changed\n{a}\nto\n{b}\npolicy: {}",
                         shape.policy
                     );
                 }
-                if reason.as_ref().is_some_and(|reason| reason != "governor") && !rolled && !silent && !scoped {
+                if reason.as_ref().is_some_and(|reason| reason != "governor") && !rolled && !silent && !scoped
+                {
                     let history = |snapshot: &Value| -> Vec<Value> {
                         let all = compare::snapshot(&model, snapshot);
                         let records = all.as_object().into_iter().flat_map(|all| all.values());
@@ -264,7 +313,9 @@ fn changed_policy(policy: &mut Value, step: &Value, done: &Outcome) {
     let (verb, args) = parts(step);
     let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
     match (verb, policy["plans"].as_object_mut()) {
-        ("set_plan", Some(plans)) if done.error.is_none() => drop(plans.insert(id.to_owned(), args["plan"].clone())),
+        ("set_plan", Some(plans)) if done.error.is_none() => {
+            drop(plans.insert(id.to_owned(), args["plan"].clone()))
+        }
         ("delete_plan", Some(plans)) => drop(plans.shift_remove(id)),
         _ => {}
     }
@@ -274,7 +325,11 @@ fn changed_policy(policy: &mut Value, step: &Value, done: &Outcome) {
 fn needs_only_the_snapshot(step: &Value) -> bool {
     let (verb, args) = parts(step);
     match verb {
-        "reserve" | "estimate" | "apply_customer_topup" | "ensure_included_topups" | "create_customer"
+        "reserve"
+        | "estimate"
+        | "apply_customer_topup"
+        | "ensure_included_topups"
+        | "create_customer"
         | "ensure_customer" => false,
         "add_customer_cap" => args.get("id").is_some(),
         _ => args.get("idempotency_key").is_none(),
@@ -298,7 +353,11 @@ fn i4_snapshot_restored_is_indistinguishable() {
                 let copy = Engine::new(&policy, engine.now());
                 let snapshot = engine.customers();
                 copy.load_customers(&snapshot);
-                assert_eq!(snapshot, copy.customers(), "seed {seed} step {index}: the snapshot did not come back whole");
+                assert_eq!(
+                    snapshot,
+                    copy.customers(),
+                    "seed {seed} step {index}: the snapshot did not come back whole"
+                );
                 restored = Some(copy);
             }
             if !needs_only_the_snapshot(&step) && restored.is_some() {
@@ -308,7 +367,11 @@ fn i4_snapshot_restored_is_indistinguishable() {
             if let Some(copy) = &restored {
                 let again = copy.step(&step);
                 assert_eq!(done, again, "seed {seed} step {index}: {step}\npolicy: {policy}");
-                assert_eq!(engine.customers(), copy.customers(), "seed {seed} step {index}: {step}\npolicy: {policy}");
+                assert_eq!(
+                    engine.customers(),
+                    copy.customers(),
+                    "seed {seed} step {index}: {step}\npolicy: {policy}"
+                );
             }
             changed_policy(&mut policy, &step, &done);
             model.step(&step);

@@ -1,5 +1,7 @@
 //! What the reader says about wrong documents: every problem, with code, place, path, message and hint.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 #[path = "policy_messages/checks.rs"]
 mod checks;
 #[path = "policy_messages/documents.rs"]

@@ -54,14 +54,17 @@ pub(super) fn applicable<'a>(
         cap.expires_on.is_none_or(|end| now < end)
             && (cap.scope.is_empty() || cap.scope.iter().any(|name| **name == *request.entitlement))
     };
-    let shared_with = |cap: &Cap| cap.shared && (cap.shared_with.is_empty() || cap.shared_with.contains(&caller.kind));
+    let shared_with =
+        |cap: &Cap| cap.shared && (cap.shared_with.is_empty() || cap.shared_with.contains(&caller.kind));
     let mut found = Vec::new();
     let mut add = |position: Option<usize>, cap: &'a Cap| {
         let currency = policy.exchange.id(&cap.credit);
         let own = cap.credit == *credit;
         // A stairstep's price says nothing about one unit, so it cannot count other credits.
         let converts = currency.is_some_and(|currency| {
-            cap.exchangeable && policy.exchange.unit_worth(currency).is_some() && !policy.exchange.is_stairstep(currency)
+            cap.exchangeable
+                && policy.exchange.unit_worth(currency).is_some()
+                && !policy.exchange.is_stairstep(currency)
         });
         if binds(cap) && (own || converts) {
             found.push(Applicable { holder: Holder { position, id: cap.id.clone() }, cap, currency });
@@ -113,7 +116,8 @@ impl Call<'_> {
         let limit = &metered.limit;
         for applicable in caps.iter().filter(|applicable| !applicable.cap.observe_only) {
             let cap = applicable.cap;
-            let covered = if cap.ignore_grants && limit.grants_apply { gate.gate_covered } else { Amount::ZERO };
+            let covered =
+                if cap.ignore_grants && limit.grants_apply { gate.gate_covered } else { Amount::ZERO };
             let usage = Usage {
                 units: metered.delta.checked_add(gate.held.value).ok_or(OutOfRange)?,
                 overage: gate.gate_overage,
@@ -125,7 +129,10 @@ impl Call<'_> {
             let room = if !consumed.is_positive() {
                 true
             } else if cap.hard_trailing {
-                spent.checked_add(self.consumed_by_held(applicable, gate)?).ok_or(OutOfRange)?.below(cap.value)
+                spent
+                    .checked_add(self.consumed_by_held(applicable, gate)?)
+                    .ok_or(OutOfRange)?
+                    .below(cap.value)
             } else {
                 spent.checked_add(consumed).ok_or(OutOfRange)?.at_most(cap.value)
             };
@@ -138,7 +145,11 @@ impl Call<'_> {
     }
 
     /// What the holds alone would have consumed.
-    fn consumed_by_held(&self, applicable: &Applicable<'_>, gate: &Gate<'_, '_>) -> Result<Amount, OutOfRange> {
+    fn consumed_by_held(
+        &self,
+        applicable: &Applicable<'_>,
+        gate: &Gate<'_, '_>,
+    ) -> Result<Amount, OutOfRange> {
         if gate.held.value.is_zero() {
             return Ok(Amount::ZERO);
         }
@@ -182,7 +193,8 @@ impl Call<'_> {
                 overhead: metered.overhead,
             };
             let follows = !metered.delta.is_negative() || cap.follow_decrements;
-            let consumed = if follows { self.consumed(applicable, &usage)?.unwrap_or_default() } else { Amount::ZERO };
+            let consumed =
+                if follows { self.consumed(applicable, &usage)?.unwrap_or_default() } else { Amount::ZERO };
             let roll = cap.rolled(now);
             if consumed.is_zero() && roll.is_none() {
                 continue;
@@ -209,14 +221,24 @@ impl Call<'_> {
                 if cap.overage_only { Amount::ZERO } else { usage.overhead }
             } else {
                 let counted = counted.checked_sub(usage.covered).ok_or(OutOfRange)?;
-                if counted == usage.units { usage.overhead } else { share(usage.overhead, counted, usage.units)? }
+                if counted == usage.units {
+                    usage.overhead
+                } else {
+                    share(usage.overhead, counted, usage.units)?
+                }
             };
-            return self.policy.exchange.from_runes(runes, currency, Amount::ZERO).ok_or(OutOfRange).map(Some);
+            return self
+                .policy
+                .exchange
+                .from_runes(runes, currency, Amount::ZERO)
+                .ok_or(OutOfRange)
+                .map(Some);
         }
         if cap.credit == self.credit.name {
             return counted.checked_sub(usage.covered).ok_or(OutOfRange).map(Some);
         }
-        let Some(used) = self.credit.currency.filter(|used| self.policy.exchange.unit_worth(*used).is_some()) else {
+        let Some(used) = self.credit.currency.filter(|used| self.policy.exchange.unit_worth(*used).is_some())
+        else {
             return Ok(None);
         };
         let from = if cap.overage_only { self.billable } else { self.position };
@@ -235,7 +257,12 @@ impl Call<'_> {
 pub(super) fn rolls(caps: &[Applicable<'_>], now: i64) -> Vec<CapMove> {
     let rolled = |applicable: &Applicable<'_>| {
         let roll = applicable.cap.rolled(now)?;
-        Some(CapMove { holder: applicable.holder.clone(), roll: Some(roll), consumed: Amount::ZERO, crossed: false })
+        Some(CapMove {
+            holder: applicable.holder.clone(),
+            roll: Some(roll),
+            consumed: Amount::ZERO,
+            crossed: false,
+        })
     };
     caps.iter().filter_map(rolled).collect()
 }

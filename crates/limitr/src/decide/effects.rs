@@ -39,8 +39,7 @@ pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>, now: i64
         let cap = people.get_mut(position).and_then(|holder| holder.caps.get_mut(&movement.holder.id));
         let Some(cap) = cap else { continue };
         if let Some(start) = movement.roll {
-            cap.meter_value = Amount::ZERO;
-            cap.last_reset = Some(start);
+            cap.restart(start);
         }
         if !movement.consumed.is_zero() {
             cap.meter_value = cap.meter_value.saturating_add(movement.consumed);

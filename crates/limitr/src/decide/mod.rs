@@ -191,7 +191,9 @@ pub(crate) fn limit_in_force<'p>(
     now: i64,
 ) -> Option<LimitInForce<'p>> {
     let own = people.get(site.owner).and_then(|owner| owner.live_override(&site.entitlement.name, now));
-    let own = own.and_then(|limit| policy.compile_limit(limit)).map(|limit| LimitInForce::Override(Box::new(limit)));
+    let own = own
+        .and_then(|limit| policy.compile_limit(limit))
+        .map(|limit| LimitInForce::Override(Box::new(limit)));
     own.or(site.entitlement.limit.as_ref().map(LimitInForce::Plan))
 }
 
@@ -329,7 +331,9 @@ fn gates<'p>(
     }
 
     if let Some(bucket) = metered.limit.governor.filter(|_| gated) {
-        let Some(tokens) = available(meter.filter(|_| metered.roll.is_none()), bucket, now) else { return out_of_range };
+        let Some(tokens) = available(meter.filter(|_| metered.roll.is_none()), bucket, now) else {
+            return out_of_range;
+        };
         metered.tokens = Some(tokens);
         let enough = metered.delta.at_most(tokens);
         trace.step("governor", || trace::governor(metered.delta, tokens, bucket.capacity, enough));
@@ -403,7 +407,9 @@ pub(crate) fn available(meter: Option<&Meter>, bucket: crate::policy::Bucket, no
 fn spend(metered: &Metered<'_>, meter: Option<&Meter>, now: i64) -> Option<BucketState> {
     let tokens = metered.tokens?.saturating_sub(metered.delta);
     // A clock that went back must not refill the same time twice.
-    let last = meter.filter(|_| metered.roll.is_none()).and_then(Meter::bucket).map_or(now, |bucket| bucket.last_refill);
+    let last = meter
+        .filter(|_| metered.roll.is_none())
+        .and_then(Meter::bucket)
+        .map_or(now, |bucket| bucket.last_refill);
     Some(BucketState { tokens, last_refill: last.max(now) })
 }
-

@@ -48,7 +48,9 @@ type Found = (String, Vec<(&'static str, Amount)>);
 
 pub(super) fn unresolved(denial: Denial, entitlement: &str) -> Found {
     let found = match denial {
-        Denial::NoScopeCustomer => format!("`{entitlement}` counts on another type of customer, and no ref leads to one"),
+        Denial::NoScopeCustomer => {
+            format!("`{entitlement}` counts on another type of customer, and no ref leads to one")
+        }
         _ => format!("the customer's plan has no entitlement `{entitlement}`"),
     };
     (found, Vec::new())
@@ -56,7 +58,10 @@ pub(super) fn unresolved(denial: Denial, entitlement: &str) -> Found {
 
 pub(super) fn resolved(site: &Site<'_>, people: &Locked<'_, '_>) -> Found {
     let owner = people.get(site.owner).map(|owner| owner.id.to_string()).unwrap_or_default();
-    (format!("entitlement `{}` of plan `{}`, metered on `{owner}`", site.entitlement.name, site.plan.name), Vec::new())
+    (
+        format!("entitlement `{}` of plan `{}`, metered on `{owner}`", site.entitlement.name, site.plan.name),
+        Vec::new(),
+    )
 }
 
 pub(super) fn amounts(metered: &Metered<'_>) -> Found {
@@ -103,6 +108,9 @@ pub(super) fn limit(metered: &Metered<'_>, held: &Held, fits: bool) -> Found {
     (format!("{mode} limit {}", if fits { "passes" } else { "denies" }), numbers)
 }
 
-fn as_map<S: serde::Serializer>(numbers: &[(&'static str, Amount)], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_map<S: serde::Serializer>(
+    numbers: &[(&'static str, Amount)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(numbers.iter().copied())
 }

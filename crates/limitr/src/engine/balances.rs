@@ -207,10 +207,13 @@ impl<'a> NewCap<'a> {
     fn build(&self, policy: &Compiled, id: impl FnOnce(&str) -> String, now: i64) -> Result<Cap, Error> {
         let credit = self.credit.as_deref().unwrap_or("rune");
         let Some(currency) = policy.exchange.id(credit) else {
-            return Err(Error::argument("unknown_credit", format!("unknown credit or currency `{credit}`")).at("credit"));
+            return Err(Error::argument("unknown_credit", format!("unknown credit or currency `{credit}`"))
+                .at("credit"));
         };
-        let refused = |why: &str| Error::argument("refused_cap", format!("a cap in `{credit}` {why}")).at("cap");
-        let exchangeable = self.exchangeable.unwrap_or_else(|| policy.exchange.exchanges_by_default(currency));
+        let refused =
+            |why: &str| Error::argument("refused_cap", format!("a cap in `{credit}` {why}")).at("cap");
+        let exchangeable =
+            self.exchangeable.unwrap_or_else(|| policy.exchange.exchanges_by_default(currency));
         if exchangeable && policy.exchange.is_stairstep(currency) {
             return Err(refused("cannot convert other credits: a stairstep has no price per unit"));
         }
@@ -221,7 +224,8 @@ impl<'a> NewCap<'a> {
             return Err(refused("resets every 0 ms or less"));
         }
         let unit = policy.credit(credit).map_or(Unit::FLOAT, |credit| credit.unit);
-        let value = self.value.in_unit(unit).ok_or_else(|| refused("has a ceiling that is no amount of it"))?;
+        let value =
+            self.value.in_unit(unit).ok_or_else(|| refused("has a ceiling that is no amount of it"))?;
         let id = self.id.clone().unwrap_or_else(|| id(credit));
         if id.is_empty() {
             return Err(refused("has an empty id"));
@@ -277,7 +281,10 @@ impl Limitr {
             let granted = include_topups(&plan, customer, now, &*self.ids);
             let changed = !granted.is_empty() || customer.grants.len() != before;
             let granted = if heard { granted } else { Vec::new() };
-            Some((changed, granted.into_iter().map(|grant| granted_event(&policy, customer, grant)).collect()))
+            Some((
+                changed,
+                granted.into_iter().map(|grant| granted_event(&policy, customer, grant)).collect(),
+            ))
         });
         let (changed, events) = changed.flatten().unwrap_or_default();
         self.tell(events);
@@ -302,7 +309,8 @@ impl Limitr {
     pub fn credit_exchange(&self, from: &str, to: &str, value: Amount) -> Option<Amount> {
         let policy = self.policy.load();
         let exchange = &policy.exchange;
-        let converted = exchange.convert(value, exchange.id(from)?, Amount::ZERO, exchange.id(to)?, Amount::ZERO);
+        let converted =
+            exchange.convert(value, exchange.id(from)?, Amount::ZERO, exchange.id(to)?, Amount::ZERO);
         converted.map(Amount::rounded)
     }
 
@@ -349,7 +357,12 @@ impl Limitr {
         self.change_cap("customer-cap-removed", customer, |customer| customer.caps.remove(id))
     }
 
-    fn change_cap(&self, event: &str, customer: &str, change: impl FnOnce(&mut Customer) -> Option<Cap>) -> bool {
+    fn change_cap(
+        &self,
+        event: &str,
+        customer: &str,
+        change: impl FnOnce(&mut Customer) -> Option<Cap>,
+    ) -> bool {
         let policy = self.policy.load();
         let heard = self.heard();
         let changed = self.store.with(customer, |customer| {
@@ -362,7 +375,12 @@ impl Limitr {
     }
 
     /// The caps a call brings along; their ids are `tmp-<credit>` where they have none.
-    pub(super) fn call_caps(&self, policy: &Compiled, caps: &[CallCap<'_>], now: i64) -> Result<Vec<Cap>, Error> {
+    pub(super) fn call_caps(
+        &self,
+        policy: &Compiled,
+        caps: &[CallCap<'_>],
+        now: i64,
+    ) -> Result<Vec<Cap>, Error> {
         caps.iter().map(|CallCap(cap)| cap.build(policy, |credit| format!("tmp-{credit}"), now)).collect()
     }
 }
@@ -387,7 +405,9 @@ pub(super) fn include_topups(
     let mut granted = Vec::new();
     // In document order, so that ids come out the same everywhere.
     for name in plan.definition.topups.keys() {
-        let Some(topup) = plan.topups.get(name.as_str()).filter(|topup| topup.definition.included) else { continue };
+        let Some(topup) = plan.topups.get(name.as_str()).filter(|topup| topup.definition.included) else {
+            continue;
+        };
         let has = customer.grants.values().any(|grant| grant.topup.as_ref() == Some(&topup.name));
         if given(topup) && !has {
             let grant = grant_of(topup, ids, now);
@@ -426,6 +446,7 @@ fn granted_event(policy: &Compiled, customer: &Customer, grant: Grant) -> Event 
 }
 
 fn cap_event(name: &str, policy: &Compiled, cap: Cap, customer: &Customer) -> Event {
-    let payload = CapEvent { cap: cap.in_event(), customer: record(policy, customer), caller: None, entitlement: None };
+    let payload =
+        CapEvent { cap: cap.in_event(), customer: record(policy, customer), caller: None, entitlement: None };
     Event::new(name, Payload::Cap(Box::new(payload)))
 }

@@ -251,7 +251,8 @@ impl Limitr {
         true
     }
 
-    /// Moves a customer to a plan of its own; with `overwrite_meters` every meter starts over. False, and no change, when
+    /// Moves a customer to a plan of its own; with `overwrite_meters` every meter starts over. Grants of the old plan's
+    /// topups lapse, those the new plan includes are given. False, and no change, when
     /// that plan already applies or the customer or plan is unknown.
     pub fn set_customer_plan(&self, id: &str, plan: &str, overwrite_meters: bool) -> bool {
         let policy = self.policy.load();
@@ -271,8 +272,11 @@ impl Limitr {
             add_meters(&plan, customer, now);
             balances::include_topups(&plan, customer, now, &*self.ids);
             let event = heard.then(|| {
-                let payload =
-                    PlanChangedEvent { customer: record(&policy, customer), plan: plan.name.clone(), previous_plan: previous };
+                let payload = PlanChangedEvent {
+                    customer: record(&policy, customer),
+                    plan: plan.name.clone(),
+                    previous_plan: previous,
+                };
                 Event::new("customer-plan-changed", Payload::PlanChanged(Box::new(payload)))
             });
             Some(event)
@@ -297,7 +301,9 @@ impl Limitr {
     /// `alt_id_taken` when it belongs to another, `invalid_id`.
     pub fn add_alt_id(&self, id: &str, alt: &str) -> Result<bool, Error> {
         valid_id(alt, "alt")?;
-        let Some((id, mut alts)) = self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone())) else {
+        let Some((id, mut alts)) =
+            self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone()))
+        else {
             return Ok(false);
         };
         if alts.iter().any(|known| **known == *alt) || *id == *alt {
@@ -310,7 +316,9 @@ impl Limitr {
 
     /// Takes an alternate id away; false when the customer is unknown or does not have it.
     pub fn remove_alt_id(&self, id: &str, alt: &str) -> bool {
-        let Some((id, alts)) = self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone())) else {
+        let Some((id, alts)) =
+            self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone()))
+        else {
             return false;
         };
         let left: Vec<Name> = alts.iter().filter(|known| ***known != *alt).cloned().collect();
@@ -385,7 +393,8 @@ impl Limitr {
                 return None;
             }
             let wish = Wish::Units(Amount::ONE.into());
-            let request = Request { entitlement: &subscription.name, wish, overhead: None, caps: &[], force: false };
+            let request =
+                Request { entitlement: &subscription.name, wish, overhead: None, caps: &[], force: false };
             Some(commit(&policy, people, &request, &EventData::Plain, now, heard))
         });
         let Some((decision, events)) = charged.flatten() else { return false };
@@ -447,7 +456,11 @@ fn overridden(policy: &Compiled, in_force: Option<&Limit>, fields: &Value) -> Re
 
 fn valid_id(id: &str, path: &str) -> Result<(), Error> {
     if id.is_empty() || id.len() > MAX_ID {
-        return Err(Error::argument("invalid_id", format!("an id has 1 to {MAX_ID} bytes, this one has {}", id.len())).at(path));
+        return Err(Error::argument(
+            "invalid_id",
+            format!("an id has 1 to {MAX_ID} bytes, this one has {}", id.len()),
+        )
+        .at(path));
     }
     Ok(())
 }

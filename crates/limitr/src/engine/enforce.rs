@@ -217,7 +217,8 @@ impl Limitr {
             }
             Ok((decision, events))
         });
-        let (decision, events) = outcome.unwrap_or(Ok((Decision::denied(Denial::UnknownCustomer), Vec::new())))?;
+        let (decision, events) =
+            outcome.unwrap_or(Ok((Decision::denied(Denial::UnknownCustomer), Vec::new())))?;
         self.tell(events);
         Ok(decision)
     }
@@ -258,7 +259,8 @@ impl Limitr {
         let now = self.clock.now();
         let heard = self.heard();
         let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
-        let outcome = self.store.enter(customer, |people| commit(&policy, people, &request, event, now, heard));
+        let outcome =
+            self.store.enter(customer, |people| commit(&policy, people, &request, event, now, heard));
         let Some((decision, events)) = outcome else { return Decision::denied(Denial::UnknownCustomer) };
         self.tell(events);
         decision
@@ -301,7 +303,13 @@ fn request<'a>(call: &Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {
         Some(overhead) => Some(overhead.in_unit(crate::policy::Unit::FLOAT)?),
         None => None,
     };
-    Some(Request { entitlement: call.entitlement, wish: call.wish.clone(), overhead, caps, force: call.force })
+    Some(Request {
+        entitlement: call.entitlement,
+        wish: call.wish.clone(),
+        overhead,
+        caps,
+        force: call.force,
+    })
 }
 
 /// What the caller is told.
@@ -348,6 +356,9 @@ fn refilled_in(metered: &decide::Metered<'_>) -> Option<i64> {
 }
 
 fn mismatch(key: &str) -> Error {
-    Error::conflict("idempotency_mismatch", format!("the idempotency key `{key}` was used for a call with other arguments"))
-        .hint_at("use a new key for a new call, and the same arguments for a retry")
+    Error::conflict(
+        "idempotency_mismatch",
+        format!("the idempotency key `{key}` was used for a call with other arguments"),
+    )
+    .hint_at("use a new key for a new call, and the same arguments for a retry")
 }

@@ -128,13 +128,18 @@ impl Limitr {
     /// Revenue, cost and margin of a plan under hypothetical usage. With `scaled`, each entitlement counts as often as its
     /// reset period fits into the plan's period (a month is 30 days, a year 365; calendar schedules count once).
     ///
+    /// None for an unknown plan.
+    ///
     /// # Errors
-    /// `unknown_plan`, `unknown_entitlement`, `invalid_value`.
-    pub fn margin_snapshot(&self, plan: &str, usage: &PlanUsage<'_>, scaled: bool) -> Result<CustomerMargin, Error> {
+    /// `unknown_entitlement`, `invalid_value`.
+    pub fn margin_snapshot(
+        &self,
+        plan: &str,
+        usage: &PlanUsage<'_>,
+        scaled: bool,
+    ) -> Result<Option<CustomerMargin>, Error> {
         let policy = self.policy.load();
-        let Some(plan) = policy.plan(plan) else {
-            return Err(Error::argument("unknown_plan", format!("unknown plan `{plan}`")).at("plan"));
-        };
+        let Some(plan) = policy.plan(plan) else { return Ok(None) };
         let mut margin = CustomerMargin::default();
         for (name, item) in usage {
             let path = format!("entitlements.{name}");
@@ -143,8 +148,9 @@ impl Limitr {
                 return Err(Error::argument("unknown_entitlement", message).at(path));
             };
             let Some(limit) = entitlement.limit.as_ref().map(LimitInForce::Plan) else { continue };
-            let out_of_range =
-                || Error::argument("invalid_value", "the usage is not an amount of the credit").at(path.clone());
+            let out_of_range = || {
+                Error::argument("invalid_value", "the usage is not an amount of the credit").at(path.clone())
+            };
             let unit = limit.credit.unit;
             let value = item.value.in_unit(unit).ok_or_else(out_of_range)?;
             let bound = match &item.limit {
@@ -157,9 +163,13 @@ impl Limitr {
                 None => value.checked_mul(limit.credit.overhead_cost).ok_or_else(out_of_range)?,
             };
             let revenue = revenue(&limit, value, bound).and_then(|revenue| revenue.checked_mul(times));
-            margin.add(name, revenue.ok_or_else(out_of_range)?, cost.checked_mul(times).ok_or_else(out_of_range)?);
+            margin.add(
+                name,
+                revenue.ok_or_else(out_of_range)?,
+                cost.checked_mul(times).ok_or_else(out_of_range)?,
+            );
         }
-        Ok(margin.finished())
+        Ok(Some(margin.finished()))
     }
 
     /// Begins measuring what a customer is charged and costs, by two observing caps; false for an unknown customer. A
@@ -199,7 +209,8 @@ impl CustomerMargin {
     fn add(&mut self, entitlement: &str, revenue: Amount, cost: Amount) {
         self.total.revenue = self.total.revenue.saturating_add(revenue);
         self.total.cost = self.total.cost.saturating_add(cost);
-        self.entitlements.insert(entitlement.to_owned(), EntitlementMargin { revenue, cost, ..Default::default() });
+        self.entitlements
+            .insert(entitlement.to_owned(), EntitlementMargin { revenue, cost, ..Default::default() });
     }
 
     /// With margins taken and everything rounded, last of all.

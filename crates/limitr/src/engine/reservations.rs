@@ -103,7 +103,15 @@ macro_rules! basis_setters {
 impl<'a> Reserve<'a> {
     /// Room for a call by `customer` on `entitlement`: the predicted amount, else the limit's increment.
     pub fn new(customer: &'a str, entitlement: &'a str) -> Self {
-        Self { customer, entitlement, value: None, overhead: None, ttl: None, quantile: QUANTILE, basis: Basis::default() }
+        Self {
+            customer,
+            entitlement,
+            value: None,
+            overhead: None,
+            ttl: None,
+            quantile: QUANTILE,
+            basis: Basis::default(),
+        }
     }
 
     /// How much to hold.
@@ -193,7 +201,13 @@ impl Limitr {
         };
         let wish = match reserve.value {
             Some(value) => Wish::Units(value),
-            None => match self.predict(&policy, reserve.customer, reserve.entitlement, reserve.quantile, &reserve.basis) {
+            None => match self.predict(
+                &policy,
+                reserve.customer,
+                reserve.entitlement,
+                reserve.quantile,
+                &reserve.basis,
+            ) {
                 Some(prediction) => Wish::Units(prediction.value.into()),
                 None => Wish::Increment,
             },
@@ -203,7 +217,8 @@ impl Limitr {
         self.store
             .enter(reserve.customer, |people| {
                 let decided = decide(&policy, people, &request, now, &mut Silent);
-                let (None, Some(site), Some(metered)) = (decided.denied, &decided.site, &decided.metered) else {
+                let (None, Some(site), Some(metered)) = (decided.denied, &decided.site, &decided.metered)
+                else {
                     return None;
                 };
                 if !metered.delta.is_positive() {
@@ -219,7 +234,8 @@ impl Limitr {
                 };
                 let credit = metered.limit.credit.name.clone();
                 let owner = people.get_mut(site.owner)?;
-                let meter = owner.meters.get_or_insert_with(&site.entitlement.name, || Meter::new(credit, now))?;
+                let meter =
+                    owner.meters.get_or_insert_with(&site.entitlement.name, || Meter::new(credit, now))?;
                 let id = self.ids.id();
                 let holds = meter.holds_mut();
                 // Lapsed holds go as new ones come, or abandoned ones would pile up.
@@ -253,13 +269,16 @@ impl Limitr {
                 EventData::With(data) => Some(data),
                 EventData::Plain | EventData::Silent => None,
             };
-            let basis = Basis {
-                basis: None,
-                segment: None,
-                context,
-            };
+            let basis = Basis { basis: None, segment: None, context };
             if let Wish::Units(value) = call.wish {
-                self.learn(call.customer, call.entitlement, &value, call.overhead.as_ref(), &basis, dropped.as_ref());
+                self.learn(
+                    call.customer,
+                    call.entitlement,
+                    &value,
+                    call.overhead.as_ref(),
+                    &basis,
+                    dropped.as_ref(),
+                );
             }
         }
         Ok(decision)

@@ -24,7 +24,8 @@ pub struct Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = |value: &Option<Value>| matches!(value, Some(Value::Object(_) | Value::Array(_)));
-        let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), Value::to_string);
+        let shown =
+            |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), Value::to_string);
         match (&self.before, &self.after) {
             (None, after) if whole(after) => write!(f, "{}: added", self.path),
             (before, None) if whole(before) => write!(f, "{}: removed", self.path),
@@ -90,7 +91,9 @@ fn settled_credit(credit: &Credit) -> Value {
     tiers.sort_by_key(|tier| (tier.up_to.is_none(), tier.up_to));
     let tiers: Vec<Value> = tiers
         .iter()
-        .map(|tier| with(json!({"up_to": tier.up_to, "price": settled_price(Some(&tier.price))}), &tier.extensions))
+        .map(|tier| {
+            with(json!({"up_to": tier.up_to, "price": settled_price(Some(&tier.price))}), &tier.extensions)
+        })
         .collect();
     let settled = json!({
         "unit": credit.unit,
@@ -108,7 +111,8 @@ fn settled_credit(credit: &Credit) -> Value {
 }
 
 fn settled_price(price: Option<&Price>) -> Value {
-    price.map_or(Value::Null, |price| with(json!({"amount": price.amount, "id": price.id}), &price.extensions))
+    price
+        .map_or(Value::Null, |price| with(json!({"amount": price.amount, "id": price.id}), &price.extensions))
 }
 
 fn settled_plan(plan: &Plan, policy: &Policy) -> Value {
@@ -221,7 +225,8 @@ fn object(entries: impl Iterator<Item = (String, Value)>) -> Value {
 
 fn with(mut settled: Value, extensions: &Extensions) -> Value {
     if let Value::Object(fields) = &mut settled {
-        let more: Object<String, Value> = extensions.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let more: Object<String, Value> =
+            extensions.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         fields.extend(more);
     }
     settled

@@ -107,14 +107,20 @@ impl Curve {
                 break;
             }
             match band.up_to {
-                Some(up_to) if model == PricingModel::Stairstep || band.total(model, up_to)?.at_most(budget) => {
+                Some(up_to)
+                    if model == PricingModel::Stairstep || band.total(model, up_to)?.at_most(budget) =>
+                {
                     at = up_to;
                 }
-                None if model == PricingModel::Stairstep || band.rate.is_zero() => return Some(Amount::UNBOUNDED),
+                None if model == PricingModel::Stairstep || band.rate.is_zero() => {
+                    return Some(Amount::UNBOUNDED);
+                }
                 _ => {
                     let end = match model {
                         PricingModel::Volume => budget.checked_div(band.rate)?,
-                        _ => band.from.checked_add(budget.checked_sub(band.before)?.checked_div(band.rate)?)?,
+                        _ => {
+                            band.from.checked_add(budget.checked_sub(band.before)?.checked_div(band.rate)?)?
+                        }
                     };
                     at = at.max(end);
                     break;
@@ -135,7 +141,9 @@ impl Band {
         match model {
             PricingModel::Volume | PricingModel::Flat => n.checked_mul(self.rate),
             PricingModel::Stairstep => Some(self.rate),
-            PricingModel::Tiered => self.before.checked_add(n.checked_sub(self.from)?.checked_mul(self.rate)?),
+            PricingModel::Tiered => {
+                self.before.checked_add(n.checked_sub(self.from)?.checked_mul(self.rate)?)
+            }
         }
     }
 
@@ -192,19 +200,39 @@ mod tests {
     #[test]
     fn the_inverse_walks_bands() {
         let tiered = curve(PricingModel::Tiered, &TIERS);
-        for (runes, position, units) in
-            [("50", "0", "50"), ("100", "0", "100"), ("101", "0", "102"), ("551", "0", "1010"), ("20", "-10", "20"), ("10", "75", "10"), ("26", "75", "27")]
-        {
-            assert_eq!(tiered.units_for(amount(runes), amount(position)), Some(amount(units)), "{runes} from {position}");
+        for (runes, position, units) in [
+            ("50", "0", "50"),
+            ("100", "0", "100"),
+            ("101", "0", "102"),
+            ("551", "0", "1010"),
+            ("20", "-10", "20"),
+            ("10", "75", "10"),
+            ("26", "75", "27"),
+        ] {
+            assert_eq!(
+                tiered.units_for(amount(runes), amount(position)),
+                Some(amount(units)),
+                "{runes} from {position}"
+            );
         }
         let volume = curve(PricingModel::Volume, &[("100", "0.01"), ("1000", "0.005"), ("open", "0.001")]);
         assert_eq!(volume.units_for(amount("0.5"), Amount::ZERO), Some(50.into()));
         assert_eq!(volume.units_for(amount("1"), 100.into()), Some(300.into()));
         let stairstep = curve(PricingModel::Stairstep, &[("100", "5"), ("1000", "20"), ("open", "50")]);
-        for (runes, position, units) in
-            [("4", "0", "0"), ("5", "0", "100"), ("30", "0", "1000"), ("60", "0", "1000000000000000"), ("10", "100", "0"), ("0", "40", "60"), ("0", "-5", "5")]
-        {
-            assert_eq!(stairstep.units_for(amount(runes), amount(position)), Some(amount(units)), "{runes} from {position}");
+        for (runes, position, units) in [
+            ("4", "0", "0"),
+            ("5", "0", "100"),
+            ("30", "0", "1000"),
+            ("60", "0", "1000000000000000"),
+            ("10", "100", "0"),
+            ("0", "40", "60"),
+            ("0", "-5", "5"),
+        ] {
+            assert_eq!(
+                stairstep.units_for(amount(runes), amount(position)),
+                Some(amount(units)),
+                "{runes} from {position}"
+            );
         }
     }
 

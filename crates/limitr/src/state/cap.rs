@@ -51,7 +51,11 @@ pub struct Cap {
     #[serde(default, skip_serializing_if = "no")]
     pub resets: bool,
     /// ... every this many ms from `started`, or
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::policy::duration::optional")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::policy::duration::optional"
+    )]
     pub reset_inc: Option<i64>,
     /// ... on a calendar schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +112,15 @@ impl Cap {
     /// Start of the current period when it is later than the one counted: what was counted is over.
     pub(crate) fn rolled(&self, now: i64) -> Option<i64> {
         self.period()?.rolled(self.last_reset.unwrap_or(self.started), now)
+    }
+
+    /// Begins the period that starts at `start`, with nothing counted.
+    pub(crate) fn restart(&mut self, start: i64) {
+        self.meter_value = Amount::ZERO;
+        self.last_reset = Some(start);
+        if self.reset_sch.is_none() {
+            self.started = start;
+        }
     }
 
     /// What is counted in the period that holds `now`.

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::idempotency::Replays;
 use super::names::{Name, NameMap};
 use super::{Cap, Grant, Meter};
-use crate::policy::{Limit, read_limit_value};
 use crate::Error;
+use crate::policy::{Limit, read_limit_value};
 
 /// A customer's record: the snapshot format.
 ///
@@ -88,7 +88,9 @@ impl Customer {
         match records {
             Value::Object(map) => map.values().map(Self::from_json).collect(),
             Value::Array(list) => list.iter().map(Self::from_json).collect(),
-            _ => Err(Error::argument("invalid_record", "customers are a map by id or a list").at("customers")),
+            _ => {
+                Err(Error::argument("invalid_record", "customers are a map by id or a list").at("customers"))
+            }
         }
     }
 

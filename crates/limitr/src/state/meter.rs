@@ -1,7 +1,7 @@
 //! One entitlement's running count for one customer.
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde::Deserialize;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::history::{History, Trend};
 use super::names::{Name, NameMap};

@@ -171,7 +171,10 @@ mod tests {
 
     #[test]
     fn stays_sorted_and_the_last_duplicate_wins() {
-        let map: NameMap<i32> = [("b", 1), ("a", 2), ("b", 3)].map(|(name, value)| (Name::from(name), value)).into_iter().collect();
+        let map: NameMap<i32> = [("b", 1), ("a", 2), ("b", 3)]
+            .map(|(name, value)| (Name::from(name), value))
+            .into_iter()
+            .collect();
         assert_eq!(map.iter().collect::<Vec<_>>(), [("a", &2), ("b", &3)]);
     }
 }

@@ -46,9 +46,7 @@ pub fn from_float(number: f64) -> Option<Decimal> {
 /// A decimal written out, with or without an exponent.
 pub fn parse(text: &str) -> Option<Decimal> {
     let text = text.trim();
-    Decimal::from_str(text)
-        .or_else(|_| Decimal::from_scientific(text))
-        .ok()
+    Decimal::from_str(text).or_else(|_| Decimal::from_scientific(text)).ok()
 }
 
 /// A JSON number, or a string holding a plain number.
@@ -63,9 +61,7 @@ pub fn number(value: &Value) -> Option<Decimal> {
 /// The JSON form of an amount: a number where that is exact, else a string.
 pub fn json(amount: Decimal) -> Value {
     let amount = amount.normalize();
-    let exact = amount
-        .to_f64()
-        .filter(|f| parse(&Value::from(*f).to_string()) == Some(amount));
+    let exact = amount.to_f64().filter(|f| parse(&Value::from(*f).to_string()) == Some(amount));
     match (amount.to_i64(), exact) {
         (Some(whole), _) if amount.is_integer() => Value::from(whole),
         (_, Some(f)) => Value::from(f),

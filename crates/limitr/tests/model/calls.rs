@@ -71,7 +71,10 @@ impl<'a> Calls<'a> {
     }
 
     fn small(&mut self) -> Value {
-        pick(&mut self.rng, &[json!(1), json!(1), json!(5), json!(0), json!(2.5), json!(0.1), json!(10), json!(100)])
+        pick(
+            &mut self.rng,
+            &[json!(1), json!(1), json!(5), json!(0), json!(2.5), json!(0.1), json!(10), json!(100)],
+        )
     }
 
     /// A value for a call: often exactly what is left, what a cap has room for, or a hair beside it.
@@ -81,7 +84,7 @@ impl<'a> Calls<'a> {
             0..=34 => quantity(&mut self.rng, &credit, &[1.0, 1.0, 5.0, 2.5, 0.1, 10.0]),
             35..=41 => json!(0),
             42..=49 => pick(&mut self.rng, &[json!(-1), json!(-5), json!(-0.1), json!(-100)]),
-            50..=52 => pick(&mut self.rng, &[json!(1000), json!(100000), json!(1e15)]),
+            50..=52 => pick(&mut self.rng, &[json!(1000), json!(100000), json!(1e12)]),
             53 => pick(&mut self.rng, &[json!("5s"), json!("lots"), json!("7"), json!("2.5")]),
             54..=59 => self.fill_cap(model, customer, &credit).unwrap_or(json!(1)),
             60..=63 => self.to_tier(model, customer, entitlement).unwrap_or(json!(1)),
@@ -100,7 +103,10 @@ impl<'a> Calls<'a> {
             return None;
         }
         // Never exactly 1e-9 off: which side of its own tolerance a comparison falls is nobody's promise.
-        let hair = pick(&mut self.rng, &["0", "0", "0", "0.0000000003", "0.000000004", "-0.000000004", "0.1", "-0.1"]);
+        let hair = pick(
+            &mut self.rng,
+            &["0", "0", "0", "0.0000000003", "0.0000000044", "-0.0000000044", "0.1", "-0.1"],
+        );
         let value = left + amount::parse(hair)?;
         (value.abs() >= Decimal::new(5, 2)).then(|| amount::json(value))
     }
@@ -110,7 +116,11 @@ impl<'a> Calls<'a> {
         let caps: Vec<_> = model.find(customer)?.caps.values().cloned().collect();
         let cap = caps.get(self.rng.usize(..caps.len().max(1)))?;
         let room = cap.value - cap.meter_value;
-        let room = if cap.credit == credit.name { room } else { model.policy.exchange(&cap.credit, &credit.name, room)? };
+        let room = if cap.credit == credit.name {
+            room
+        } else {
+            model.policy.exchange(&cap.credit, &credit.name, room)?
+        };
         (room >= Decimal::new(1, 1) && room < Decimal::from(1_000_000)).then(|| amount::rounded(room))
     }
 
@@ -145,7 +155,8 @@ impl<'a> Calls<'a> {
             step["allow"]["force"] = json!(true);
         }
         if chance(&mut self.rng, 4) {
-            step["allow"]["idempotency_key"] = json!(pick(&mut self.rng, &["k1", "k2", "k3", "k4", "k5", "k6"]));
+            step["allow"]["idempotency_key"] =
+                json!(pick(&mut self.rng, &["k1", "k2", "k3", "k4", "k5", "k6"]));
             self.keyed.push(step.clone());
         }
         step
@@ -171,8 +182,8 @@ impl<'a> Calls<'a> {
             args["overhead"] = pick(&mut self.rng, &[json!(0), json!(0.5), json!(2)]);
         }
         match self.rng.u32(..100) {
-            0..=4 => args["cap"] = json!({"rune": self.small()}),
-            5 => args["cap"] = json!({self.shape.credits[0].name.as_str(): self.small()}),
+            0..=4 => args["cap"] = json!({"rune": 3.3}),
+            5 => args["cap"] = json!({self.shape.credits[0].name.as_str(): 7}),
             6..=7 => {
                 args["cap"] = json!([{"credit": "rune", "value": 5, "overage_only": true}, {"value": 3, "overhead_cost": true, "id": "cost"}]);
             }
@@ -182,7 +193,10 @@ impl<'a> Calls<'a> {
     }
 
     fn counted(&mut self) -> Value {
-        let verb = pick(&mut self.rng, &["increment", "increment", "decrement", "check_increment", "check_decrement"]);
+        let verb = pick(
+            &mut self.rng,
+            &["increment", "increment", "decrement", "check_increment", "check_decrement"],
+        );
         json!({verb: {"customer": self.customer(), "entitlement": self.entitlement_name()}})
     }
 
@@ -239,7 +253,9 @@ impl<'a> Calls<'a> {
         let mut holds = Vec::new();
         for customer in model.customers.values() {
             for (entitlement, meter) in &customer.meters {
-                holds.extend(meter.holds.keys().map(|id| (customer.id.clone(), entitlement.clone(), id.clone())));
+                holds.extend(
+                    meter.holds.keys().map(|id| (customer.id.clone(), entitlement.clone(), id.clone())),
+                );
             }
         }
         args["hold"] = json!("nope");
@@ -256,14 +272,17 @@ impl<'a> Calls<'a> {
         const DAY: i64 = 24 * HOUR;
         match self.rng.u32(..100) {
             0..=44 => json!({"advance": pick(&mut self.rng, &[1, 10, 500, 1000, 60_000])}),
-            45..=69 => json!({"advance": pick(&mut self.rng, &[HOUR, 5 * HOUR, DAY - 1, DAY, DAY + 1, 3 * DAY])}),
+            45..=69 => {
+                json!({"advance": pick(&mut self.rng, &[HOUR, 5 * HOUR, DAY - 1, DAY, DAY + 1, 3 * DAY])})
+            }
             70..=79 => json!({"advance": pick(&mut self.rng, &[7 * DAY, 30 * DAY - 1, 30 * DAY, 31 * DAY])}),
             80..=81 => json!({"advance": pick(&mut self.rng, &[100 * DAY, 400 * DAY])}),
             82..=84 => json!({"now": model.now - pick(&mut self.rng, &[1, 1000, HOUR, DAY])}),
             _ => {
                 // To the end of a period, or to just before it.
                 let args = json!({"customer": self.customer(), "entitlement": self.entitlement().name});
-                let ends = model.read("resets", &args).and_then(|at| at.as_i64()).filter(|at| *at > model.now);
+                let ends =
+                    model.read("resets", &args).and_then(|at| at.as_i64()).filter(|at| *at > model.now);
                 let at = ends.unwrap_or(model.now + 1) - i64::from(chance(&mut self.rng, 40));
                 json!({"now": at})
             }
@@ -271,11 +290,28 @@ impl<'a> Calls<'a> {
     }
 
     fn read(&mut self) -> Value {
-        let verb = pick(&mut self.rng, &[
-            "value", "value", "remaining", "remaining", "remaining", "limit", "limit", "allowance", "cost", "resets",
-            "rate", "acceleration", "projected_exhaustion", "held", "credit_exchange", "credit_remaining",
-            "customer_margin",
-        ]);
+        let verb = pick(
+            &mut self.rng,
+            &[
+                "value",
+                "value",
+                "remaining",
+                "remaining",
+                "remaining",
+                "limit",
+                "limit",
+                "allowance",
+                "cost",
+                "resets",
+                "rate",
+                "acceleration",
+                "projected_exhaustion",
+                "held",
+                "credit_exchange",
+                "credit_remaining",
+                "customer_margin",
+            ],
+        );
         let names: Vec<String> = self.shape.credits.iter().map(|c| c.name.clone()).collect();
         let money = |calls: &mut Calls| match calls.rng.u32(..10) {
             0..=1 => "rune".to_owned(),
@@ -313,9 +349,15 @@ impl<'a> Calls<'a> {
     }
 
     fn refs(&mut self) -> Vec<String> {
-        (0..self.rng.usize(..4)).map(|_| if chance(&mut self.rng, 20) { self.customer() } else {
-            pick(&mut self.rng, &["team1", "org1", "org2", "u3"]).to_owned()
-        }).collect()
+        (0..self.rng.usize(..4))
+            .map(|_| {
+                if chance(&mut self.rng, 20) {
+                    self.customer()
+                } else {
+                    pick(&mut self.rng, &["team1", "org1", "org2", "u3"]).to_owned()
+                }
+            })
+            .collect()
     }
 
     fn create(&mut self, id: &str, kind: &str) -> Value {
@@ -351,8 +393,12 @@ impl<'a> Calls<'a> {
             }
             21..=25 => json!({"set_customer_refs": {"customer": customer, "refs": self.refs()}}),
             26 => json!({"delete_customer": {"id": customer}}),
-            27..=30 => json!({"set_alt_customer_id": {"customer": customer, "alt": pick(&mut self.rng, ALTS)}}),
-            31..=32 => json!({"remove_alt_customer_id": {"customer": customer, "alt": pick(&mut self.rng, ALTS)}}),
+            27..=30 => {
+                json!({"set_alt_customer_id": {"customer": customer, "alt": pick(&mut self.rng, ALTS)}})
+            }
+            31..=32 => {
+                json!({"remove_alt_customer_id": {"customer": customer, "alt": pick(&mut self.rng, ALTS)}})
+            }
             33..=40 => self.override_limit(model, &customer),
             41..=42 => {
                 let entitlement = self.entitlement().name;
@@ -360,7 +406,10 @@ impl<'a> Calls<'a> {
             }
             43..=60 => self.add_cap(model, customer),
             61..=67 => {
-                let verb = pick(&mut self.rng, &["customer_cap", "customer_cap", "reset_customer_cap", "remove_customer_cap"]);
+                let verb = pick(
+                    &mut self.rng,
+                    &["customer_cap", "customer_cap", "reset_customer_cap", "remove_customer_cap"],
+                );
                 let known: Vec<String> =
                     model.find(&customer).map(|c| c.caps.keys().cloned().collect()).unwrap_or_default();
                 let id = if known.is_empty() { "cap1".to_owned() } else { pick(&mut self.rng, &known) };
@@ -394,8 +443,8 @@ impl<'a> Calls<'a> {
         let entitlement = self.entitlement();
         let mut args = json!({"customer": customer, "entitlement": entitlement.name});
         let found = model.resolve(customer, &entitlement.name).ok();
-        let scheduled = found.as_ref().and_then(|f| f.limit.as_ref()).is_some_and(|l| l.reset_sch.is_some());
-        let flag = found.is_some_and(|found| found.limit.is_none());
+        let scheduled = found.and_then(|f| f.limit).is_some_and(|l| l.reset_sch.is_some());
+        let flag = entitlement.credit.is_none();
         let credit = entitlement.credit.unwrap_or_else(|| self.shape.credits[0].clone());
         // Nothing to copy from on a feature flag: the credit has to be there.
         if flag {
@@ -418,14 +467,15 @@ impl<'a> Calls<'a> {
             args["reset_inc"] = pick(&mut self.rng, &[json!("2hr"), json!("10days")]);
         }
         if chance(&mut self.rng, 50) {
-            args["override_expires_on"] = json!(model.now + pick(&mut self.rng, &[1000, 3_600_000, 864_000_000]));
+            args["override_expires_on"] =
+                json!(model.now + pick(&mut self.rng, &[1000, 3_600_000, 864_000_000]));
         }
         json!({"create_customer_override": args})
     }
 
     fn add_cap(&mut self, model: &Model, customer: String) -> Value {
         let mut args = json!({
-            "customer": customer, "value": pick(&mut self.rng, &[json!(1), json!(5), json!(10), json!(100), json!(0.8)]),
+            "customer": customer, "value": pick(&mut self.rng, &[json!(1), json!(5), json!(10), json!(100), json!(8)]),
         });
         if chance(&mut self.rng, 60) {
             args["id"] = json!(pick(&mut self.rng, &["cap1", "cap2", "cap3"]));
@@ -445,8 +495,12 @@ impl<'a> Calls<'a> {
             }
         }
         for (field, percent) in [
-            ("overage_only", 25), ("ignore_grants", 25), ("observe_only", 30), ("follow_decrements", 30),
-            ("hard_trailing", 15), ("shared", 50),
+            ("overage_only", 25),
+            ("ignore_grants", 25),
+            ("observe_only", 30),
+            ("follow_decrements", 30),
+            ("hard_trailing", 15),
+            ("shared", 50),
         ] {
             if chance(&mut self.rng, percent) {
                 args[field] = json!(true);

@@ -66,7 +66,8 @@ impl Model {
         }
         let billable = a.position.max(Decimal::ZERO);
         let from = if cap.overage_only { billable } else { a.position };
-        let runes = self.policy.to_runes(credit, part, from)? - self.policy.to_runes(credit, covered, billable)?;
+        let runes =
+            self.policy.to_runes(credit, part, from)? - self.policy.to_runes(credit, covered, billable)?;
         self.policy.from_runes(&cap.credit, runes, Decimal::ZERO)
     }
 
@@ -105,10 +106,20 @@ impl Model {
         self.policy.from_runes(&cap.credit, overhead, Decimal::ZERO)
     }
 
-    fn applies(&self, cap: &Cap, credit: &str) -> Option<()> {
-        let same = cap.credit == credit;
-        let stairstep = self.policy.credits.get(&cap.credit).is_some_and(|c| c.pricing_model == "stairstep");
-        (same || (cap.exchangeable && !stairstep)).then_some(())
+    /// None: the cap does not apply to usage of this credit.
+    pub fn applies(&self, cap: &Cap, credit: &str) -> Option<()> {
+        if cap.credit != credit {
+            let stairstep =
+                self.policy.credits.get(&cap.credit).is_some_and(|c| c.pricing_model == "stairstep");
+            if !cap.exchangeable || stairstep {
+                return None;
+            }
+        }
+        // Units of its own credit are taken as they are; anything else has to convert to it.
+        if cap.overhead_cost || cap.credit != credit {
+            self.policy.from_runes(&cap.credit, Decimal::ZERO, Decimal::ZERO)?;
+        }
+        Some(())
     }
 
     /// Is there room in a cap for a call that consumes this much, when holds already take `held` of it?

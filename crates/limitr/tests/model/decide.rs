@@ -1,11 +1,11 @@
 //! The decision: allow, step by step as in "allow" of 2-engine.md.
 
+use super::Model;
 use super::amount::{self, at_most, below, past, positive, rounded};
 use super::caps::Amounts;
 use super::customer::{Cap, Customer, Meter};
 use super::policy::{Limit, entries, flag, text};
 use super::pricing;
-use super::Model;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
@@ -67,7 +67,12 @@ impl Call {
             entitlement: text(args, "entitlement").unwrap_or_default(),
             value: args.get("value").filter(|v| !v.is_null()).cloned().unwrap_or_else(|| json!(0)),
             events: args.get("event") != Some(&Value::Bool(false)),
-            data: ["event", "context"].iter().filter_map(|f| args.get(*f)).find(|d| d.is_object()).cloned().unwrap_or(Value::Null),
+            data: ["event", "context"]
+                .iter()
+                .filter_map(|f| args.get(*f))
+                .find(|d| d.is_object())
+                .cloned()
+                .unwrap_or(Value::Null),
             overhead: args.get("overhead").and_then(amount::number),
             caps,
             force: flag(args, "force", false),
@@ -110,9 +115,9 @@ impl Model {
             data: call.data.clone(),
             definition: credit.definition.clone(),
             overhead: call.overhead.unwrap_or(delta * credit.overhead_cost),
-            price_diff: credit.priced().then(|| {
-                pricing::total(&credit, past(new, limit.value)) - pricing::total(&credit, billable)
-            }),
+            price_diff: credit
+                .priced()
+                .then(|| pricing::total(&credit, past(new, limit.value)) - pricing::total(&credit, billable)),
             overage: overage_of(delta),
             new,
             delta,
@@ -150,22 +155,32 @@ impl Model {
             true => coverable(overage),
             false => Decimal::ZERO,
         };
+        // Whatever becomes of the call, the caps it meets are in their current period from here on.
         let mut caps = self.caps_of(&found.caller, &call.entitlement, &call.caps);
+        caps.retain(|held| self.applies(&held.cap, &facts.credit).is_some());
+        let met = caps.clone();
+
+        let coverable_gate = coverable(gate_overage);
+        let held_overage = overage_of(held);
+        let coverable_held = coverable(held_overage);
+        for held in &met {
+            self.store_cap(held);
+        }
+        let meter = &facts.meter;
 
         if delta > Decimal::ZERO && !call.force {
             // 5. Caps.
             let gate = Amounts {
                 units: delta + held,
                 overage: gate_overage,
-                covered: coverable(gate_overage),
+                covered: coverable_gate,
                 overhead: facts.overhead + held_overhead,
                 position,
             };
-            let held_overage = overage_of(held);
             let waiting = Amounts {
                 units: held,
                 overage: held_overage,
-                covered: coverable(held_overage),
+                covered: coverable_held,
                 overhead: held_overhead,
                 position,
             };
@@ -176,11 +191,6 @@ impl Model {
             });
             let full = full.cloned();
             let covered_whole = positive(gate_overage) && at_most(gate_overage, gate.covered);
-            for held in &caps {
-                if self.consumption(&held.cap, &facts.credit, gate).is_some() {
-                    self.store_cap(held);
-                }
-            }
             if let Some(full) = full {
                 self.emit(call.events, "cap-limit", || {
                     let holder = full.holder.clone().unwrap_or_else(|| facts.caller.clone());
@@ -228,7 +238,8 @@ impl Model {
 
         // 8. Commit: grants, meter, caps, then events.
         let mut covered = Decimal::ZERO;
-        if grants_apply && positive(facts.overage) {
+        let asked = delta > Decimal::ZERO && !call.force && positive(gate_overage);
+        if grants_apply && (asked || positive(facts.overage)) {
             let mut grants = self.standing_grants(&found.owner);
             covered = self.draw(&mut grants, &facts.credit, facts.overage, billable);
             self.store_grants(&facts.owner, grants);
@@ -268,7 +279,7 @@ impl Model {
                 crossed.push(held.clone());
             }
             let kept = held.holder.is_some();
-            if kept && !consumption.is_zero() && holder != facts.owner && !moved.contains(&holder) {
+            if kept && positive(consumption.abs()) && holder != facts.owner && !moved.contains(&holder) {
                 moved.push(holder);
             }
         }
@@ -302,7 +313,12 @@ impl Model {
     }
 
     /// The meter in the period of now, and the old value when a new period began.
-    pub fn current_meter(&self, owner: &Customer, entitlement: &str, limit: &Limit) -> (Meter, Option<Decimal>) {
+    pub fn current_meter(
+        &self,
+        owner: &Customer,
+        entitlement: &str,
+        limit: &Limit,
+    ) -> (Meter, Option<Decimal>) {
         let Some(stored) = owner.meters.get(entitlement) else {
             let fresh = Meter { credit: limit.credit.clone(), started: self.now, ..Meter::default() };
             return (fresh, None);

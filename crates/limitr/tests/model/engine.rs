@@ -2,6 +2,7 @@
 //! API is in this file.
 
 use super::Outcome;
+use limitr::Clock;
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -50,7 +51,9 @@ impl Engine {
         match answer {
             Ok(Ok(result)) => Outcome { result, events, error: None },
             Ok(Err(error)) => Outcome { result: Value::Null, events, error: Some(error.to_string()) },
-            Err(_) => Outcome { result: json!("the engine panicked"), events, error: Some("panic".to_owned()) },
+            Err(_) => {
+                Outcome { result: json!("the engine panicked"), events, error: Some("panic".to_owned()) }
+            }
         }
     }
 

@@ -34,7 +34,8 @@ impl Model {
         let limit = found.limit?;
         let hints = self.hints(args, &found.plan, &call.entitlement, None);
         if args.get("value").is_none_or(Value::is_null) {
-            let predicted = self.predict(args).and_then(|estimate| estimate.get("value").and_then(amount::number));
+            let predicted =
+                self.predict(args).and_then(|estimate| estimate.get("value").and_then(amount::number));
             call.value = amount::json(predicted.unwrap_or(limit.increment));
         }
         let credit = self.policy.credits.get(&limit.credit)?.clone();
@@ -105,7 +106,14 @@ impl Model {
         let found = self.resolve(&text(args, "customer")?, &entitlement).ok()?;
         found.limit?;
         let holds = found.owner.meters.get(&entitlement).map(|meter| meter.holds.values());
-        Some(holds.into_iter().flatten().filter(|hold| self.now < hold.expires_on).map(|hold| hold.value).sum())
+        Some(
+            holds
+                .into_iter()
+                .flatten()
+                .filter(|hold| self.now < hold.expires_on)
+                .map(|hold| hold.value)
+                .sum(),
+        )
     }
 
     fn observe(&mut self, args: &Value) -> bool {
@@ -145,6 +153,11 @@ impl Model {
             None => self.default_plan()?,
         };
         let granted = declared.entitlements.get(&entitlement)?;
+        // Without a customer of the scope there is no meter to estimate for; a stranger may still become one.
+        let owner = match caller {
+            Some(caller) => Some(self.owner_of(caller, granted)?),
+            None => None,
+        };
         let hints = self.hints(args, plan, &entitlement, None);
         let (field, unit) = match hints.basis {
             None => (None, 1.0),
@@ -152,10 +165,10 @@ impl Model {
         };
         // What was learned under another basis means nothing under this one.
         let fits = |estimate: &Estimate| {
-            estimate.samples > 0 && (estimate.basis == field || (estimate.basis.is_none() && estimate.shipped()))
+            estimate.samples > 0
+                && (estimate.basis == field || (estimate.basis.is_none() && estimate.shipped()))
         };
-        let own = caller
-            .and_then(|caller| self.owner_of(caller, granted))
+        let own = owner
             .and_then(|owner| owner.meters.get(&entitlement)?.estimates.get(&hints.segment).cloned())
             .filter(|estimate| fits(estimate) && estimate.samples >= self.policy.estimate_min_samples);
         let (estimate, scope) = match own {
@@ -183,7 +196,8 @@ impl Model {
     /// Segment and basis: explicit, else from the event data or context, else from the hold.
     fn hints(&self, args: &Value, plan: &str, entitlement: &str, hold: Option<&Hold>) -> Hints {
         let none = Entitlement::default();
-        let declared = self.policy.plans.get(plan).and_then(|p| p.entitlements.get(entitlement)).unwrap_or(&none);
+        let declared =
+            self.policy.plans.get(plan).and_then(|p| p.entitlements.get(entitlement)).unwrap_or(&none);
         let data = |field: &str| {
             let given = ["context", "event"].iter().find_map(|name| args.get(*name)?.get(field));
             given.filter(|_| !field.is_empty())

@@ -42,8 +42,18 @@ pub fn chance(rng: &mut Rng, percent: u32) -> bool {
 }
 
 pub const SCHEDULES: &[&str] = &[
-    "monthly:1", "monthly:15", "monthly:31", "monthly:last", "weekly:mon", "weekly:sun", "nth_weekday:1:mon",
-    "nth_weekday:4:fri", "yearly:1-1", "yearly:2-29", "quarterly:1", "quarterly:31",
+    "monthly:1",
+    "monthly:15",
+    "monthly:31",
+    "monthly:last",
+    "weekly:mon",
+    "weekly:sun",
+    "nth_weekday:1:mon",
+    "nth_weekday:4:fri",
+    "yearly:1-1",
+    "yearly:2-29",
+    "quarterly:1",
+    "quarterly:31",
 ];
 
 impl Shape {
@@ -98,7 +108,10 @@ impl Shape {
     /// runes, so that every one of them converts.
     fn random_exchange(&self, rng: &mut Rng) -> Value {
         let mut exchange = Map::new();
-        exchange.insert("grant_strategy".into(), json!(pick(rng, &["expires_first", "cheapest_first", "valuable_first"])));
+        exchange.insert(
+            "grant_strategy".into(),
+            json!(pick(rng, &["expires_first", "cheapest_first", "valuable_first"])),
+        );
         if chance(rng, 40) {
             exchange.insert("euro".into(), json!({"value": 1.25, "currency": "usd"}));
         }
@@ -162,7 +175,10 @@ impl Shape {
         }
         let mut plan = json!({"entitlements": entitlements, "topups": topups});
         if chance(rng, 40) {
-            plan["subscription"] = json!(pick(rng, &self.entitlements).name);
+            let e = pick(rng, &self.entitlements);
+            if e.scope.is_none() {
+                plan["subscription"] = json!(e.name);
+            }
         }
         if chance(rng, 30) {
             plan["trial_period"] = json!(pick(rng, &["1day", "14days", "1hr"]));
@@ -198,19 +214,29 @@ fn random_credit(rng: &mut Rng, n: usize) -> (CreditShape, Value) {
         }
         "tiered" | "volume" => {
             value["pricing_model"] = json!(model);
-            value["tiers"] = pick(rng, &[
-                json!([tier(Some(10), json!(1)), tier(Some(100), json!(0.5)), tier(None, json!(0.1))]),
-                json!([tier(Some(5), json!(2)), tier(None, json!(1))]),
-                json!([tier(Some(100), json!(0.01)), tier(Some(10), json!(0.03)), tier(None, json!(0.005))]),
-                json!([tier(Some(10), json!(0.5)), tier(None, json!(1))]),
-            ]);
+            value["tiers"] = pick(
+                rng,
+                &[
+                    json!([tier(Some(10), json!(1)), tier(Some(100), json!(0.5)), tier(None, json!(0.1))]),
+                    json!([tier(Some(5), json!(2)), tier(None, json!(1))]),
+                    json!([
+                        tier(Some(100), json!(0.01)),
+                        tier(Some(10), json!(0.03)),
+                        tier(None, json!(0.005))
+                    ]),
+                    json!([tier(Some(10), json!(0.5)), tier(None, json!(1))]),
+                ],
+            );
         }
         "stairstep" => {
             value["pricing_model"] = json!(model);
-            value["tiers"] = pick(rng, &[
-                json!([tier(Some(10), json!(5)), tier(Some(100), json!(20)), tier(None, json!(50))]),
-                json!([tier(Some(5), json!(1)), tier(None, json!(3))]),
-            ]);
+            value["tiers"] = pick(
+                rng,
+                &[
+                    json!([tier(Some(10), json!(5)), tier(Some(100), json!(20)), tier(None, json!(50))]),
+                    json!([tier(Some(5), json!(1)), tier(None, json!(3))]),
+                ],
+            );
         }
         _ => {}
     }
@@ -220,7 +246,17 @@ fn random_credit(rng: &mut Rng, n: usize) -> (CreditShape, Value) {
 /// A quantity of a credit, sometimes with a unit.
 pub fn quantity(rng: &mut Rng, credit: &CreditShape, from: &[f64]) -> Value {
     if credit.unit == "MB" && chance(rng, 30) {
-        return pick(rng, &[json!("1MB"), json!("5MB"), json!("500KB"), json!("0.01GB"), json!("1MiB"), json!("8000000bits")]);
+        return pick(
+            rng,
+            &[
+                json!("1MB"),
+                json!("5MB"),
+                json!("500KB"),
+                json!("0.01GB"),
+                json!("1MiB"),
+                json!("8000000bits"),
+            ],
+        );
     }
     json!(pick(rng, from))
 }
@@ -255,7 +291,12 @@ fn random_limit(rng: &mut Rng, credit: &CreditShape, minimum: &Option<Value>) ->
         limit["governor_capacity"] = quantity(rng, credit, &[5.0, 10.0, 50.0]);
         limit["governor_refill_rate"] = pick(rng, &[json!(0.001), json!(0.5), json!("0.00001"), json!(1)]);
     }
-    random_resets(rng, &mut limit, 50, &[json!("1hr"), json!("1day"), json!("7days"), json!("30days"), json!(1000), json!("90min")]);
+    random_resets(
+        rng,
+        &mut limit,
+        50,
+        &[json!("1hr"), json!("1day"), json!("7days"), json!("30days"), json!(1000), json!("90min")],
+    );
     limit
 }
 

@@ -55,7 +55,8 @@ impl Model {
 
     /// Drawing order for usage of `credit`.
     pub fn order(&self, grants: &mut [Standing], credit: &str) {
-        let worth = |g: &Standing| self.policy.to_runes(&g.credit, Decimal::ONE, Decimal::ZERO).unwrap_or_default();
+        let worth =
+            |g: &Standing| self.policy.to_runes(&g.credit, Decimal::ONE, Decimal::ZERO).unwrap_or_default();
         let strategy = self.policy.grant_strategy.clone();
         grants.sort_by(|a, b| {
             let strategic = match strategy.as_str() {
@@ -86,7 +87,8 @@ impl Model {
             if !positive(balance) {
                 continue;
             }
-            let Some((taken, drawn)) = self.draw_one(&standing.credit, balance, credit, left, position) else {
+            let Some((taken, drawn)) = self.draw_one(&standing.credit, balance, credit, left, position)
+            else {
                 continue;
             };
             covered += taken;

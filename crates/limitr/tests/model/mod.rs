@@ -128,10 +128,16 @@ impl Model {
             }
             "increment" => Ok(json!(self.counted(args, false).is_ok_and(|call| self.allow(&call).is_ok()))),
             "decrement" => Ok(json!(self.counted(args, true).is_ok_and(|call| self.allow(&call).is_ok()))),
-            "check_increment" => Ok(json!(self.counted(args, false).is_ok_and(|call| self.check(&call).is_ok()))),
-            "check_decrement" => Ok(json!(self.counted(args, true).is_ok_and(|call| self.check(&call).is_ok()))),
+            "check_increment" => {
+                Ok(json!(self.counted(args, false).is_ok_and(|call| self.check(&call).is_ok())))
+            }
+            "check_decrement" => {
+                Ok(json!(self.counted(args, true).is_ok_and(|call| self.check(&call).is_ok())))
+            }
             "set" => Ok(json!(self.set(args))),
-            "reserve" | "settle" | "release" | "held" | "estimate" | "observe" => self.reservation(verb, args),
+            "reserve" | "settle" | "release" | "held" | "estimate" | "observe" => {
+                self.reservation(verb, args)
+            }
             _ => match self.read(verb, args) {
                 Some(result) => Ok(result),
                 None => self.manage(verb, args),
@@ -146,8 +152,9 @@ impl Model {
         let key = policy::text(args, "idempotency_key").zip(customer).map(|(key, customer)| (customer, key));
         let Some(key) = key else { return Ok(json!(self.allow(&call).is_ok())) };
         let mut asked = args.clone();
-        if let Some(asked) = asked.as_object_mut() {
-            asked.remove("customer");
+        // Who asks is in the key, and what events are sent is not what is decided.
+        for field in ["customer", "event", "context"] {
+            asked.as_object_mut().and_then(|asked| asked.remove(field));
         }
         if let Some((earlier, _)) = self.keys.get(&key).filter(|(_, at)| self.now - at < 86_400_000) {
             return match *earlier == asked {

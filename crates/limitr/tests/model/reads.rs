@@ -19,8 +19,16 @@ impl Model {
     /// The result of a read; none when the verb is not a read.
     pub fn read(&self, verb: &str, args: &Value) -> Option<Value> {
         let known = [
-            "value", "remaining", "limit", "allowance", "cost", "resets", "rate", "acceleration",
-            "projected_exhaustion", "meter_obj",
+            "value",
+            "remaining",
+            "limit",
+            "allowance",
+            "cost",
+            "resets",
+            "rate",
+            "acceleration",
+            "projected_exhaustion",
+            "meter_obj",
         ];
         if known.contains(&verb) {
             return Some(self.read_entitlement(verb, args).unwrap_or(Value::Null));
@@ -148,7 +156,8 @@ impl Model {
             let Some(mut limit) = plan.entitlements.get(name).and_then(|e| e.limit.clone()) else { continue };
             let Some(credit) = self.policy.credits.get(&limit.credit) else { continue };
             let detailed = usage.is_object();
-            let value = if detailed { usage.get("value").cloned().unwrap_or(json!(0)) } else { usage.clone() };
+            let value =
+                if detailed { usage.get("value").cloned().unwrap_or(json!(0)) } else { usage.clone() };
             let value = amount::quantity(&value, &credit.unit)?;
             limit.value = amount_of(usage, "limit").unwrap_or(limit.value);
             let factor = match flag(args, "scaled", true) && limit.resets && limit.reset_sch.is_none() {
@@ -166,9 +175,7 @@ impl Model {
 fn margin(rows: Vec<(String, Decimal, Decimal)>) -> Value {
     let revenue: Decimal = rows.iter().map(|(_, revenue, _)| *revenue).sum();
     let cost: Decimal = rows.iter().map(|(_, _, cost)| *cost).sum();
-    let row = |revenue: Decimal, cost: Decimal| {
-        json!({"revenue": rounded(revenue), "cost": rounded(cost), "margin": rounded(revenue - cost)})
-    };
+    let row = |revenue: Decimal, cost: Decimal| json!({"revenue": rounded(revenue), "cost": rounded(cost), "margin": rounded(revenue - cost)});
     let entitlements: Map<_, _> = rows.into_iter().map(|(name, r, c)| (name, row(r, c))).collect();
     let mut out = row(revenue, cost);
     if let Some(out) = out.as_object_mut() {

@@ -4,7 +4,7 @@ use super::Model;
 use super::amount;
 use super::customer::{Cap, Customer, Grant, Meter};
 use super::decide::Call;
-use super::policy::{Limit, Topup, flag, strings, text};
+use super::policy::{Limit, Policy, Topup, flag, strings, text};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -26,6 +26,23 @@ impl Model {
                 let id = new.id.clone();
                 self.customers.insert(id.clone(), new);
                 self.tell_customer_set(flag(args, "event", true), &id);
+                Ok(json!(true))
+            }
+            "load_customers" => {
+                let records: Vec<Value> = match args.get("customers") {
+                    Some(Value::Array(list)) => list.clone(),
+                    Some(Value::Object(map)) => map.values().cloned().collect(),
+                    _ => Vec::new(),
+                };
+                for record in &records {
+                    let new = Customer::read(&self.policy, record, self.now);
+                    self.customers.insert(new.id.clone(), new);
+                }
+                Ok(json!(records.len()))
+            }
+            "replace" => {
+                self.policy = Policy::read(args.get("policy").unwrap_or(&Value::Null));
+                self.emit(true, "policy-updated", || json!({}));
                 Ok(json!(true))
             }
             "customer" => {
@@ -158,16 +175,20 @@ impl Model {
         stored.plan = name.clone();
         if flag(args, "overwrite_meters", false) {
             stored.meters.clear();
-            for (entitlement, definition) in &plan.entitlements {
-                if let Some(limit) = &definition.limit {
-                    let credit = limit.credit.clone();
-                    stored.meters.insert(entitlement.clone(), Meter { credit, started, ..Meter::default() });
-                }
+        }
+        // As on creation: the meters and the included grants that the new plan brings.
+        for (entitlement, definition) in &plan.entitlements {
+            if let Some(limit) = &definition.limit {
+                let fresh = Meter { credit: limit.credit.clone(), started, ..Meter::default() };
+                stored.meters.entry(entitlement.clone()).or_insert(fresh);
             }
         }
-        self.emit(true, "customer-plan-changed", || {
-            json!({"customer": {"id": found.id}, "plan": name, "previous_plan": previous})
-        });
+        self.ensure_topups(&found.id, false);
+        self.emit(
+            true,
+            "customer-plan-changed",
+            || json!({"customer": {"id": found.id}, "plan": name, "previous_plan": previous}),
+        );
         Some(())
     }
 
@@ -177,11 +198,9 @@ impl Model {
         if self.find(&alt).is_some_and(|other| other.id != id) {
             return Err("the alternate id belongs to another customer".to_owned());
         }
-        Ok(json!(self.change(&id, |customer| {
-            if !customer.alt_ids.contains(&alt) {
-                customer.alt_ids.push(alt);
-            }
-        })))
+        // One that the customer has already is no change.
+        let new = self.find(&alt).is_none();
+        Ok(json!(new && self.change(&id, |customer| customer.alt_ids.push(alt))))
     }
 
     /// Every field that is not given copies the limit in force.
@@ -199,7 +218,9 @@ impl Model {
         if given.contains_key("reset_sch") {
             merged.remove("reset_inc");
         }
-        for (field, value) in given.iter().filter(|(field, _)| *field != "customer" && *field != "entitlement") {
+        for (field, value) in
+            given.iter().filter(|(field, _)| *field != "customer" && *field != "entitlement")
+        {
             merged.insert(field.clone(), value.clone());
         }
         text(&fields, "credit")?;
@@ -274,18 +295,20 @@ impl Model {
         customer.grants.insert(id.clone(), grant);
         let holder = customer.id.clone();
         let value = amount::rounded(topup.value);
-        self.emit(events, "customer-topup-granted", || {
-            json!({"customer": {"id": holder}, "topup": name, "grant": {"id": id, "value": value}})
-        });
+        self.emit(
+            events,
+            "customer-topup-granted",
+            || json!({"customer": {"id": holder}, "topup": name, "grant": {"id": id, "value": value}}),
+        );
     }
 
     /// Included topups come and go with the plan and the customer's type; grants of topups that are gone go too.
     fn ensure_topups(&mut self, customer: &str, events: bool) -> Option<()> {
         let found = self.find(customer)?.clone();
-        let topups = self.plan_of(&found).map(|(_, plan)| plan.topups.clone()).unwrap_or_default();
-        let for_type = |topup: &Topup| {
-            topup.included_scopes.is_empty() || topup.included_scopes.contains(&found.kind)
-        };
+        let (_, plan) = self.plan_of(&found)?;
+        let topups = plan.topups.clone();
+        let for_type =
+            |topup: &Topup| topup.included_scopes.is_empty() || topup.included_scopes.contains(&found.kind);
         let stored = self.customers.get_mut(&found.id)?;
         stored.grants.retain(|_, grant| match &grant.topup {
             Some(name) => topups.get(name).is_some_and(|topup| !topup.included || for_type(topup)),
@@ -307,7 +330,13 @@ impl Model {
         let resolved = self.resolve(&found.id, &plan.subscription).ok()?;
         let limit = resolved.limit?;
         let (meter, _) = self.current_meter(&resolved.owner, &plan.subscription, &limit);
-        if !amount::below(meter.value, Decimal::ONE) || self.now - meter.started < plan.trial_period {
+        // A trial is counted from the meter's start, so there has to be a meter from the first time on.
+        if !resolved.owner.meters.contains_key(&plan.subscription) {
+            self.store_meter(&resolved.owner.id, &plan.subscription, meter.clone());
+        }
+        // The start as stored: a new period does not bring a new trial by itself.
+        let started = resolved.owner.meters.get(&plan.subscription).map_or(self.now, |stored| stored.started);
+        if !amount::below(meter.value, Decimal::ONE) || self.now - started < plan.trial_period {
             return Some(false);
         }
         let call = json!({"customer": found.id, "entitlement": plan.subscription, "value": 1});

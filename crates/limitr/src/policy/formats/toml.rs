@@ -15,7 +15,12 @@ pub(super) fn parse(text: &str, lines: &Lines<'_>) -> Result<Node, Problem> {
             message if message.contains("recursion") => too_deep(at),
             message if message.starts_with("duplicate key") => {
                 let key = error.span().and_then(|span| text.get(span)).unwrap_or("a key");
-                text_problem("duplicate_key", at, format!("{} is given twice", quoted(key)), Some("keep one of the two"))
+                text_problem(
+                    "duplicate_key",
+                    at,
+                    format!("{} is given twice", quoted(key)),
+                    Some("keep one of the two"),
+                )
             }
             message => syntax(at, message),
         }

@@ -119,7 +119,9 @@ impl Reader {
             // A band whose end could not be read looks open.
             "open_tier" => {
                 let tiers = problem.path.split_once(".tiers").map_or("", |(credit, _)| credit);
-                self.blamed.iter().any(|path| path.strip_prefix(tiers).is_some_and(|rest| rest.starts_with(".tiers[")))
+                self.blamed
+                    .iter()
+                    .any(|path| path.strip_prefix(tiers).is_some_and(|rest| rest.starts_with(".tiers[")))
             }
             _ => false,
         }
@@ -253,6 +255,7 @@ pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
         let distance = if stem { distance.min(allowed) } else { distance };
         (distance <= allowed && distance < candidate.chars().count()).then_some((distance, candidate))
     };
-    let candidates = known.into_iter().take(MOST).filter(|candidate| candidate.len() <= LONGEST && *candidate != name);
+    let candidates =
+        known.into_iter().take(MOST).filter(|candidate| candidate.len() <= LONGEST && *candidate != name);
     candidates.filter_map(near).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }

@@ -5,7 +5,7 @@ use crate::Amount;
 use crate::policy::model::{GrantStrategy, Map, Mode, PlanPeriod, PricingModel, ResetMode};
 use crate::policy::node::{Key, Kind, Node};
 use crate::policy::schedule::{self, Schedule};
-use crate::policy::units::{Measure, MeasureError, Unit, parse_duration};
+use crate::policy::units::{Measure, MeasureError, Unit, parse_duration, parse_number};
 
 /// A value that is one of a few words.
 pub(super) trait Choice: Copy + 'static {
@@ -17,8 +17,12 @@ pub(super) trait Choice: Copy + 'static {
 
 impl Choice for PricingModel {
     const WHAT: &'static str = "pricing model";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("flat", Self::Flat), ("tiered", Self::Tiered), ("volume", Self::Volume), ("stairstep", Self::Stairstep)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("flat", Self::Flat),
+        ("tiered", Self::Tiered),
+        ("volume", Self::Volume),
+        ("stairstep", Self::Stairstep),
+    ];
 }
 
 impl Choice for GrantStrategy {
@@ -32,8 +36,12 @@ impl Choice for GrantStrategy {
 
 impl Choice for PlanPeriod {
     const WHAT: &'static str = "period";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("yearly", Self::Yearly), ("monthly", Self::Monthly), ("weekly", Self::Weekly), ("daily", Self::Daily)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("yearly", Self::Yearly),
+        ("monthly", Self::Monthly),
+        ("weekly", Self::Weekly),
+        ("daily", Self::Daily),
+    ];
 }
 
 impl Choice for Mode {
@@ -98,10 +106,14 @@ impl Reader {
             return Some(*value);
         }
         let hint = match &node.kind {
-            Kind::Text(text) if ["yes", "y", "on", "true"].iter().any(|word| text.eq_ignore_ascii_case(word)) => {
+            Kind::Text(text)
+                if ["yes", "y", "on", "true"].iter().any(|word| text.eq_ignore_ascii_case(word)) =>
+            {
                 Some("write `true`".to_owned())
             }
-            Kind::Text(text) if ["no", "n", "off", "false"].iter().any(|word| text.eq_ignore_ascii_case(word)) => {
+            Kind::Text(text)
+                if ["no", "n", "off", "false"].iter().any(|word| text.eq_ignore_ascii_case(word)) =>
+            {
                 Some("write `false`".to_owned())
             }
             _ => None,
@@ -121,7 +133,7 @@ impl Reader {
                 return None;
             }
         };
-        let amount = text.parse().ok();
+        let amount = parse_number(text.trim());
         if amount.is_none() {
             self.out_of_range(node);
         }
@@ -129,7 +141,8 @@ impl Reader {
     }
 
     fn out_of_range(&mut self, node: &Node) {
-        let digits = matches!(&node.kind, Kind::Number(text) if text.contains(|char: char| char.is_ascii_digit()));
+        let digits =
+            matches!(&node.kind, Kind::Number(text) if text.contains(|char: char| char.is_ascii_digit()));
         let message = if digits {
             format!("{} is out of range", node.shown())
         } else {
@@ -205,7 +218,8 @@ impl Reader {
             return None;
         }
         let whole = amount.truncated().0.normalize();
-        let fits = Some(whole.mantissa()).filter(|_| whole.scale() == 0).and_then(|whole| T::try_from(whole).ok());
+        let fits =
+            Some(whole.mantissa()).filter(|_| whole.scale() == 0).and_then(|whole| T::try_from(whole).ok());
         if fits.is_none() {
             self.out_of_range(node);
         }
@@ -226,7 +240,12 @@ impl Reader {
                 Some(meant) => format!("did you mean `{meant}`? {one_of}"),
                 None => one_of,
             };
-            self.report("unknown_value", node.at, format!("unknown {} {}", T::WHAT, quoted(text)), Some(hint));
+            self.report(
+                "unknown_value",
+                node.at,
+                format!("unknown {} {}", T::WHAT, quoted(text)),
+                Some(hint),
+            );
         }
         found
     }
@@ -246,7 +265,8 @@ impl Reader {
         let text = self.text(node)?;
         let unit = Unit::parse(&text);
         if unit.is_none() {
-            let hint = unit_hint(&text).or_else(|| Some("leave it out, or write for example `int` or `MB`".to_owned()));
+            let hint = unit_hint(&text)
+                .or_else(|| Some("leave it out, or write for example `int` or `MB`".to_owned()));
             self.report("bad_unit", node.at, format!("unknown unit {}", quoted(&text)), hint);
         }
         unit
@@ -262,7 +282,9 @@ impl Reader {
 
     pub(super) fn texts(&mut self, node: &Node) -> Option<Vec<String>> {
         let items = self.list(node)?;
-        Some(items.iter().enumerate().filter_map(|(index, item)| self.item(index, |r| r.text(item))).collect())
+        Some(
+            items.iter().enumerate().filter_map(|(index, item)| self.item(index, |r| r.text(item))).collect(),
+        )
     }
 
     /// A map of names, each value read by `read`. Entries that cannot be read stay out of it.
@@ -292,7 +314,9 @@ impl Reader {
             return false;
         }
         if key.text.trim().is_empty() && self.strict {
-            self.inside(&key.text, |reader| reader.report("bad_name", key.at, "a name is empty".to_owned(), None));
+            self.inside(&key.text, |reader| {
+                reader.report("bad_name", key.at, "a name is empty".to_owned(), None)
+            });
         }
         true
     }

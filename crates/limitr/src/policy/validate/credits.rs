@@ -1,5 +1,7 @@
 //! Checks of credits: their costs, prices and tiers.
 
+use std::collections::HashSet;
+
 use super::Check;
 use crate::Amount;
 use crate::policy::model::{Credit, PricingModel, Tier};
@@ -24,7 +26,12 @@ impl<'p> Check<'p> {
         if credit.pricing_model == PricingModel::Flat {
             if !credit.tiers.is_empty() {
                 let hint = Some("set `pricing_model` to `tiered`, `volume` or `stairstep`".to_owned());
-                self.report("tiers_with_flat", "tiers", "a credit priced `flat` has no tiers".to_owned(), hint);
+                self.report(
+                    "tiers_with_flat",
+                    "tiers",
+                    "a credit priced `flat` has no tiers".to_owned(),
+                    hint,
+                );
             }
         } else {
             if credit.price.is_some() {
@@ -33,37 +40,54 @@ impl<'p> Check<'p> {
                 self.report("price_with_tiers", "price", message, hint);
             }
             if credit.tiers.is_empty() {
-                let hint = Some("list them as `{up_to, price: {amount}}`, the last without `up_to`".to_owned());
+                let hint =
+                    Some("list them as `{up_to, price: {amount}}`, the last without `up_to`".to_owned());
                 self.report("missing_tiers", "tiers", format!("a credit priced `{model}` needs tiers"), hint);
             } else {
                 self.open_tier(&credit.tiers);
             }
         }
-        for (index, tier) in credit.tiers.iter().enumerate() {
-            self.inside("tiers", |this| {
-                this.inside(&format!("[{index}]"), |this| this.tier(tier, credit.tiers.get(..index).unwrap_or_default()));
-            });
-        }
+        let mut ends = HashSet::new();
+        self.inside("tiers", |this| {
+            for (index, tier) in credit.tiers.iter().enumerate() {
+                this.inside(&format!("[{index}]"), |this| this.tier(tier, &mut ends));
+            }
+        });
     }
 
     fn open_tier(&mut self, tiers: &[Tier]) {
         let mut open = tiers.iter().enumerate().filter(|(_, tier)| tier.up_to.is_none());
         if open.next().is_none() {
             let hint = Some("leave `up_to` out of the last one".to_owned());
-            self.report("open_tier", "tiers", "no tier is without `up_to`, so the largest quantities have no price".to_owned(), hint);
+            self.report(
+                "open_tier",
+                "tiers",
+                "no tier is without `up_to`, so the largest quantities have no price".to_owned(),
+                hint,
+            );
         }
         for (index, _) in open {
             let message = "a second tier without `up_to`".to_owned();
-            self.report("open_tier", &format!("tiers[{index}]"), message, Some("only the last one has none".to_owned()));
+            self.report(
+                "open_tier",
+                &format!("tiers[{index}]"),
+                message,
+                Some("only the last one has none".to_owned()),
+            );
         }
     }
 
-    fn tier(&mut self, tier: &Tier, before: &[Tier]) {
+    fn tier(&mut self, tier: &Tier, ends: &mut HashSet<Amount>) {
         if let Some(up_to) = tier.up_to {
             if up_to <= Amount::ZERO {
-                self.report("tier_bound", "up_to", format!("`up_to` is `{up_to}`, but must be above 0"), None);
+                self.report(
+                    "tier_bound",
+                    "up_to",
+                    format!("`up_to` is `{up_to}`, but must be above 0"),
+                    None,
+                );
             }
-            if before.iter().any(|other| other.up_to == Some(up_to)) {
+            if !ends.insert(up_to) {
                 self.report("equal_tiers", "up_to", format!("two tiers end at `{up_to}`"), None);
             }
         }

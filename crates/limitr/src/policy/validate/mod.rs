@@ -4,6 +4,8 @@ mod credits;
 mod exchange;
 mod plans;
 
+use std::collections::HashMap;
+
 use super::model::{Limit, Map, Policy};
 use super::node::{Kind, Node, quoted};
 use super::read::{HINTED, MAX_NAME, MAX_PROBLEMS, nearest, not_listed};
@@ -36,28 +38,61 @@ pub fn validate_limit(limit: &Limit, policy: &Policy, path: &str) -> Vec<Problem
     check.problems
 }
 
-/// Where in the document the path is, or the nearest thing around it that is there.
-pub(super) fn locate(node: &Node, path: &str) -> Option<Position> {
-    descend(node, path).1
+/// Gives each problem the place its path has in the document, or that of the nearest thing around it that is there.
+pub(super) fn locate(policy: &Node, problems: &mut [Problem]) {
+    let mut places = vec![(usize::MAX, None); problems.len()];
+    let in_policy = |(index, problem): (usize, &'_ Problem)| {
+        Some((index, problem.path.strip_prefix("policy")?.to_owned()))
+    };
+    let paths: Vec<(usize, String)> = problems.iter().enumerate().filter_map(in_policy).collect();
+    let wanted = paths.iter().map(|(index, path)| (*index, path.as_str())).collect();
+    descend(policy, wanted, &mut places);
+    for (problem, (_, at)) in problems.iter_mut().zip(places) {
+        problem.at = at;
+    }
 }
 
-/// The innermost place on the path, after how much of the path is left there.
-fn descend(node: &Node, path: &str) -> (usize, Option<Position>) {
-    let here = (path.len(), node.at);
-    let inner = match &node.kind {
-        Kind::Map(entries) => path.strip_prefix('.').and_then(|path| {
-            // A name may hold dots itself, so what follows it decides whether it is this one.
-            let rest = |key: &str| path.strip_prefix(key).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-            let matching = entries.iter().filter_map(|(key, value)| Some(descend(value, rest(&key.text)?)));
-            matching.min_by_key(|(left, _)| *left)
-        }),
-        Kind::List(items) => path.strip_prefix('[').and_then(|path| {
-            let (index, rest) = path.split_once(']')?;
-            Some(descend(items.get(index.parse::<usize>().ok()?)?, rest))
-        }),
-        _ => None,
-    };
-    inner.unwrap_or(here)
+/// Follows all paths at once, so that a large map is gone through once and not for every problem in it. Of every path
+/// is kept how much was left at its innermost place, and that place.
+fn descend<'w>(node: &Node, wanted: Vec<(usize, &'w str)>, places: &mut [(usize, Option<Position>)]) {
+    for (problem, left) in &wanted {
+        if let Some(place) = places.get_mut(*problem).filter(|place| left.len() < place.0) {
+            *place = (left.len(), node.at);
+        }
+    }
+    match &node.kind {
+        Kind::Map(entries) => {
+            // A name may hold dots itself, so every beginning of a path may be the key.
+            let mut by_key: HashMap<&'w str, Vec<(usize, &'w str)>> = HashMap::new();
+            for (problem, path) in wanted {
+                let Some(path) = path.strip_prefix('.') else { continue };
+                let ends = path.match_indices(['.', '[']).map(|(at, _)| at).chain([path.len()]);
+                for (key, left) in ends.filter_map(|end| path.split_at_checked(end)) {
+                    by_key.entry(key).or_default().push((problem, left));
+                }
+            }
+            for (key, value) in entries {
+                if by_key.is_empty() {
+                    break;
+                }
+                if let Some(wanted) = by_key.remove(key.text.as_str()) {
+                    descend(value, wanted, places);
+                }
+            }
+        }
+        Kind::List(items) => {
+            for (problem, path) in wanted {
+                let item = path.strip_prefix('[').and_then(|path| {
+                    let (index, left) = path.split_once(']')?;
+                    Some((items.get(index.parse::<usize>().ok()?)?, left))
+                });
+                if let Some((item, left)) = item {
+                    descend(item, vec![(problem, left)], places);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 struct Check<'p> {
@@ -137,13 +172,23 @@ impl<'p> Check<'p> {
 
     fn not_empty(&mut self, field: &str, text: Option<&String>) {
         if text.is_some_and(|text| text.trim().is_empty()) {
-            self.report("empty_field", field, format!("`{field}` is empty"), Some("name something, or leave it out".to_owned()));
+            self.report(
+                "empty_field",
+                field,
+                format!("`{field}` is empty"),
+                Some("name something, or leave it out".to_owned()),
+            );
         }
     }
 
     fn positive_duration(&mut self, field: &str, ms: Option<i64>) {
         if let Some(ms) = ms.filter(|ms| *ms <= 0) {
-            self.report("bad_duration", field, format!("`{field}` is `{ms}` ms, but must be longer than 0"), None);
+            self.report(
+                "bad_duration",
+                field,
+                format!("`{field}` is `{ms}` ms, but must be longer than 0"),
+                None,
+            );
         }
     }
 
@@ -161,7 +206,12 @@ impl<'p> Check<'p> {
 
     fn fraction(&mut self, field: &str, value: f64) {
         if !(0.0..=1.0).contains(&value) {
-            self.report("bad_fraction", field, format!("`{field}` is `{value}`, but lies between 0 and 1"), None);
+            self.report(
+                "bad_fraction",
+                field,
+                format!("`{field}` is `{value}`, but lies between 0 and 1"),
+                None,
+            );
         }
     }
 }
@@ -175,15 +225,25 @@ mod tests {
     fn a_path_leads_to_its_place() {
         let text = "a.b: {c: 1}\na:\n  b: {d: 2}\n  l: [1, {x: 3}]\n";
         let node = parse(text, Format::Yaml).unwrap();
-        for (path, place) in [
+        let places = [
             (".a.b.c", (1, 10)),
             (".a.b.d", (3, 10)),
             (".a.b.nothing", (1, 6)),
             (".a.l[1].x", (4, 14)),
             (".a.l[7]", (4, 6)),
             (".zzz", (1, 1)),
-        ] {
-            assert_eq!(locate(&node, path).map(|at| (at.line, at.column)), Some(place), "{path}");
+        ];
+        let problem = |path: &str| Problem {
+            code: "bad",
+            path: format!("policy{path}"),
+            message: String::new(),
+            hint: None,
+            at: None,
+        };
+        let mut problems: Vec<Problem> = places.iter().map(|(path, _)| problem(path)).collect();
+        locate(&node, &mut problems);
+        for (problem, (path, place)) in problems.iter().zip(places) {
+            assert_eq!(problem.at.map(|at| (at.line, at.column)), Some(place), "{path}");
         }
     }
 }

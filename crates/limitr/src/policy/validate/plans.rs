@@ -25,7 +25,12 @@ impl<'p> Check<'p> {
 
     fn plan(&mut self, plan: &'p Plan) {
         if let Some(ms) = plan.trial_period.filter(|ms| *ms < 0) {
-            self.report("bad_duration", "trial_period", format!("`trial_period` is `{ms}` ms, but cannot be negative"), None);
+            self.report(
+                "bad_duration",
+                "trial_period",
+                format!("`trial_period` is `{ms}` ms, but cannot be negative"),
+                None,
+            );
         }
         self.inside("entitlements", |this| {
             this.each(&plan.entitlements, |this, _, entitlement| this.entitlement(entitlement));
@@ -41,7 +46,8 @@ impl<'p> Check<'p> {
             self.inside("limit", |this| {
                 this.limit(limit);
                 if limit.override_expires_on.is_some() {
-                    let message = "`override_expires_on` belongs to customers' overrides, not to a plan".to_owned();
+                    let message =
+                        "`override_expires_on` belongs to customers' overrides, not to a plan".to_owned();
                     this.report("override_only", "override_expires_on", message, None);
                 }
             });
@@ -54,7 +60,12 @@ impl<'p> Check<'p> {
         let hard = limit.mode == Mode::Hard;
         if limit.hard_trailing && !hard {
             let hint = Some("leave it out, or set `mode` to `hard`".to_owned());
-            self.report("trailing_not_hard", "hard_trailing", "only a hard limit can be trailing".to_owned(), hint);
+            self.report(
+                "trailing_not_hard",
+                "hard_trailing",
+                "only a hard limit can be trailing".to_owned(),
+                hint,
+            );
         }
         self.fraction("ewma_alpha", limit.ewma_alpha);
         self.in_unit(&limit.credit, "value", Some(limit.value));
@@ -76,7 +87,12 @@ impl<'p> Check<'p> {
                 self.report("missing_field", field, format!("a governor needs `{field}`"), None);
             }
             if let Some(value) = value.filter(|value| *value <= Amount::ZERO) {
-                self.report("bad_governor", field, format!("`{field}` is `{value}`, but must be above 0"), None);
+                self.report(
+                    "bad_governor",
+                    field,
+                    format!("`{field}` is `{value}`, but must be above 0"),
+                    None,
+                );
             }
         }
         if governor.enabled && !hard {
@@ -90,7 +106,12 @@ impl<'p> Check<'p> {
         self.credit_exists(&topup.credit);
         let value = self.in_unit(&topup.credit, "value", Some(topup.value));
         if let Some(value) = value.filter(|value| *value <= Amount::ZERO) {
-            self.report("bad_topup_value", "value", format!("`value` is `{value}`, but must be above 0"), None);
+            self.report(
+                "bad_topup_value",
+                "value",
+                format!("`value` is `{value}`, but must be above 0"),
+                None,
+            );
         }
         if let Some(price) = &topup.price {
             self.inside("price", |this| this.not_negative("negative_price", "amount", price.amount));
@@ -99,7 +120,12 @@ impl<'p> Check<'p> {
         for (index, scope) in topup.included_scopes.iter().enumerate() {
             if scope.trim().is_empty() {
                 let hint = Some("name a customer type; an empty list means all of them".to_owned());
-                self.report("empty_field", &format!("included_scopes[{index}]"), "a scope is empty".to_owned(), hint);
+                self.report(
+                    "empty_field",
+                    &format!("included_scopes[{index}]"),
+                    "a scope is empty".to_owned(),
+                    hint,
+                );
             }
         }
         self.reset(&topup.credit, &topup.reset);
@@ -110,11 +136,11 @@ impl<'p> Check<'p> {
         self.not_negative("negative_rollover", "rollover_pct", reset.rollover_pct);
         let least = self.in_unit(credit, "rollover_min", reset.rollover_min);
         let most = self.in_unit(credit, "rollover_max", reset.rollover_max);
-        if let (Some(least), Some(most)) = (least, most) {
-            if least > most {
-                let message = format!("`rollover_min` is `{least}`, above `rollover_max`, which is `{most}`");
-                self.report("rollover_bounds", "rollover_min", message, None);
-            }
+        if let (Some(least), Some(most)) = (least, most)
+            && least > most
+        {
+            let message = format!("`rollover_min` is `{least}`, above `rollover_max`, which is `{most}`");
+            self.report("rollover_bounds", "rollover_min", message, None);
         }
         if let Some(balance) = self.in_unit(credit, "max_balance", reset.max_balance) {
             self.not_negative("negative_balance", "max_balance", balance);
@@ -125,7 +151,12 @@ impl<'p> Check<'p> {
         if let Some(ms) = every {
             if scheduled {
                 let hint = Some("keep one of the two".to_owned());
-                self.report("two_periods", "reset_sch", "a period has `reset_inc` or `reset_sch`, not both".to_owned(), hint);
+                self.report(
+                    "two_periods",
+                    "reset_sch",
+                    "a period has `reset_inc` or `reset_sch`, not both".to_owned(),
+                    hint,
+                );
             }
             if ms <= 0 {
                 let message = format!("`reset_inc` is `{ms}` ms, but must be longer than 0");
@@ -141,7 +172,8 @@ impl<'p> Check<'p> {
         match measure.in_unit(unit) {
             Ok(amount) => Some(amount),
             Err(error) => {
-                let code = if matches!(error, UnitError::Range { .. }) { "number_out_of_range" } else { "bad_unit" };
+                let code =
+                    if matches!(error, UnitError::Range { .. }) { "number_out_of_range" } else { "bad_unit" };
                 let hint = Some(format!("the credit `{credit}` keeps `{unit}`"));
                 self.report(code, field, error.to_string(), hint);
                 None

@@ -1,0 +1,51 @@
+//! The commands, one file each.
+
+mod completions;
+mod convert;
+mod demo;
+mod diff;
+mod exec;
+mod explain;
+mod test;
+mod validate;
+
+use std::io::Write;
+
+use limitr_cli::session::{Operation, Session, SessionClock};
+use serde_json::json;
+
+use crate::cli::{Command, World};
+use crate::input;
+use crate::outcome::{Outcome, Trouble};
+
+/// Runs a command, writing to `out`.
+pub(crate) fn run(command: Command, out: &mut dyn Write) -> Outcome {
+    match command {
+        Command::Validate(arguments) => validate::run(&arguments, out),
+        Command::Test(arguments) => test::run(&arguments, out),
+        Command::Exec(arguments) => exec::run(&arguments, out),
+        Command::Explain(arguments) => explain::run(&arguments, out),
+        Command::Diff(arguments) => diff::run(&arguments, out),
+        Command::Convert(arguments) => convert::run(&arguments, out),
+        Command::Demo(arguments) => demo::run(&arguments, out),
+        Command::Completions(arguments) => completions::run(&arguments, out),
+    }
+}
+
+/// An engine on the policy with the customers in place.
+fn session(world: &World, ids: impl limitr::IdSource + 'static) -> Outcome<Session> {
+    let source = input::read(&world.policy, world.format.map(Into::into))?;
+    let clock = world.now.map_or_else(SessionClock::system, SessionClock::at);
+    let session = Session::new(clock, ids, |builder| builder.policy(&source.text, source.format));
+    let session = session.map_err(|error| Trouble::findings(source, &error))?;
+    if let Some(path) = &world.state {
+        let customers = input::json(path)?;
+        let load =
+            Operation { verb: "load_customers".to_owned(), arguments: json!({"customers": customers}) };
+        let loaded = session.run(&load).result;
+        loaded.map_err(|error| {
+            Trouble::new(format!("cannot load the customers of `{}`: {error}", path.display()))
+        })?;
+    }
+    Ok(session)
+}

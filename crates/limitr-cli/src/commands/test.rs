@@ -1,0 +1,164 @@
+//! `limitr test`: runs scenarios.
+
+use std::io::Write;
+use std::path::Path;
+
+use limitr_cli::Finding;
+use limitr_cli::scenario::{self, Failure, Scenario};
+use serde_json::{Value, json};
+
+use super::explain;
+use crate::cli::Test;
+use crate::input::{self, Source};
+use crate::outcome::{Exit, Outcome, Trouble};
+use crate::report::{self, Style};
+
+pub(super) fn run(arguments: &Test, out: &mut dyn Write) -> Outcome {
+    let mut files = Vec::new();
+    for path in &arguments.paths {
+        let found = scenario::files(path);
+        files.extend(
+            found.map_err(|error| Trouble::new(format!("cannot read `{}`: {error}", path.display())))?,
+        );
+    }
+    let mut report = Report { arguments, out, passed: 0, failed: 0 };
+    for file in &files {
+        report.file(file)?;
+    }
+    report.summary()
+}
+
+struct Report<'a> {
+    arguments: &'a Test,
+    out: &'a mut dyn Write,
+    passed: usize,
+    failed: usize,
+}
+
+impl Report<'_> {
+    fn file(&mut self, file: &Path) -> Outcome<()> {
+        let source = input::read(file, None)?;
+        match scenario::read(&source.text, source.format) {
+            Ok(scenario) => {
+                if self.wanted(&source.name, Some(&scenario)) {
+                    let result = scenario::run(&scenario);
+                    self.result(&source, &scenario, result)?;
+                }
+            }
+            Err(findings) => {
+                if self.wanted(&source.name, None) {
+                    self.unreadable(&source, &findings)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, file: &str, scenario: Option<&Scenario>) -> bool {
+        let Some(text) = &self.arguments.filter else { return true };
+        let tags = scenario.map(|scenario| scenario.covers.as_slice()).unwrap_or_default();
+        let mut places = tags.iter().chain(scenario.map(|scenario| &scenario.name));
+        file.contains(text.as_str()) || places.any(|place| place.contains(text.as_str()))
+    }
+
+    fn result(&mut self, source: &Source, scenario: &Scenario, result: Result<(), Failure>) -> Outcome<()> {
+        let (file, name) = (&source.name, &scenario.name);
+        let Err(failure) = result else {
+            self.passed += 1;
+            if self.arguments.json {
+                writeln!(self.out, "{}", json!({"file": file, "name": name, "passed": true}))?;
+            } else if self.arguments.verbose {
+                writeln!(self.out, "ok   {file}: {name}")?;
+            }
+            return Ok(());
+        };
+        self.failed += 1;
+        if self.arguments.json {
+            let failure = failure_as_json(&failure);
+            writeln!(
+                self.out,
+                "{}",
+                json!({"file": file, "name": name, "passed": false, "failure": failure})
+            )?;
+            return Ok(());
+        }
+        writeln!(self.out, "FAIL {file}: {name}")?;
+        write_failure(source, &failure, self.out)?;
+        writeln!(self.out)?;
+        Ok(())
+    }
+
+    fn unreadable(&mut self, source: &Source, findings: &[Finding]) -> Outcome<()> {
+        self.failed += 1;
+        if self.arguments.json {
+            let failure = json!({"problems": findings});
+            writeln!(self.out, "{}", json!({"file": source.name, "passed": false, "failure": failure}))?;
+        } else {
+            writeln!(self.out, "FAIL {}: this is no scenario", source.name)?;
+            write!(self.out, "{}", report::findings(source, findings, Style::stdout()))?;
+        }
+        Ok(())
+    }
+
+    fn summary(self) -> Outcome {
+        let Self { arguments, out, passed, failed } = self;
+        if arguments.json {
+            writeln!(out, "{}", json!({"passed": passed, "failed": failed}))?;
+        } else {
+            writeln!(out, "{passed} passed, {failed} failed")?;
+        }
+        // A build that tests nothing because of a misspelt path should not be green.
+        if passed + failed == 0 {
+            return Err(match &arguments.filter {
+                Some(text) => Trouble::new(format!("no scenario holds `{text}` in its path, name or tags")),
+                None => Trouble::new("there is no scenario in what was given")
+                    .hint("scenarios are *.yaml, *.yml and *.json files"),
+            });
+        }
+        Ok(Exit::yes(failed == 0))
+    }
+}
+
+fn write_failure(source: &Source, failure: &Failure, out: &mut dyn Write) -> Outcome<()> {
+    match failure {
+        Failure::Refused(findings) => {
+            writeln!(out, "  expected the policy to load, but it is refused")?;
+            write!(out, "{}", report::findings(source, findings, Style::stdout()))?;
+        }
+        Failure::Loaded => writeln!(out, "  expected the policy to be refused, but it loads")?,
+        Failure::RefusedOtherwise { expected, came } => {
+            writeln!(out, "  expected the policy to be refused with an error holding `{expected}`, came")?;
+            writeln!(out, "  {came}")?;
+        }
+        Failure::Step(step) => {
+            let line = step.line.map(|line| format!(" on line {line}")).unwrap_or_default();
+            writeln!(out, "  step {}{line}: {}", step.number, step.content)?;
+            for difference in &step.differences {
+                writeln!(out, "    {difference}")?;
+            }
+            if let Some(explanation) = &step.explanation {
+                for line in explain::text(explanation).lines() {
+                    writeln!(out, "    {line}")?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn failure_as_json(failure: &Failure) -> Value {
+    match failure {
+        Failure::Refused(findings) => json!({"expected": "a policy that loads", "problems": findings}),
+        Failure::Loaded => json!({"expected": "a policy that is refused"}),
+        Failure::RefusedOtherwise { expected, came } => {
+            json!({"expected": format!("an error holding `{expected}`"), "came": came})
+        }
+        Failure::Step(step) => json!({
+            "step": step.number,
+            "line": step.line,
+            "content": step.content,
+            "differences": step.differences,
+            "explanation": step.explanation,
+        }),
+    }
+}
