@@ -34,8 +34,7 @@ fn fuzz_one(target: &str, seconds: u32) -> Result<bool> {
     let corpus = format!("{FUZZ}/corpus/{target}");
     let regressions = format!("{FUZZ}/regressions");
     for folder in [&corpus, &regressions] {
-        fs::create_dir_all(root().join(folder))
-            .map_err(|error| format!("cannot create `{folder}`: {error}"))?;
+        fs::create_dir_all(root().join(folder)).map_err(|error| format!("cannot create `{folder}`: {error}"))?;
     }
     let time = format!("-max_total_time={seconds}");
     // No sanitizer: the engine forbids unsafe code, and without one the fuzzer tries far more inputs.
@@ -60,9 +59,8 @@ impl Request {
             match arg.as_str() {
                 "--seconds" => {
                     let seconds = args.next().ok_or("`--seconds` needs a number")?;
-                    request.seconds = seconds
-                        .parse()
-                        .map_err(|_| format!("`--seconds` needs a number, got `{seconds}`"))?;
+                    request.seconds =
+                        seconds.parse().map_err(|_| format!("`--seconds` needs a number, got `{seconds}`"))?;
                 }
                 target if request.target.is_none() && !target.starts_with('-') => {
                     request.target = Some(target.to_owned());

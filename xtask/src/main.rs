@@ -39,12 +39,9 @@ fn dispatch(args: &[String]) -> Result<bool> {
         return Err(format!("a verb is missing\n{USAGE}"));
     };
     match (verb.as_str(), rest) {
-        ("demo", rest) => {
-            run(cargo(["run", "--quiet", "--release", "--bin", "limitr", "--", "demo"]).args(rest))
-        }
+        ("demo", rest) => run(cargo(["run", "--quiet", "--release", "--bin", "limitr", "--", "demo"]).args(rest)),
         ("bench", rest) => {
-            run(cargo(["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--"])
-                .args(rest))
+            run(cargo(["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--"]).args(rest))
         }
         ("fuzz", rest) => fuzz::fuzz(rest),
         ("test", []) => suite::test(),

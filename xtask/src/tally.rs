@@ -87,17 +87,9 @@ mod tests {
                 5,
                 4,
             ),
-            (
-                "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured\ntest result: ok. 2 passed; 0 failed;",
-                7,
-                0,
-            ),
+            ("test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured\ntest result: ok. 2 passed; 0 failed;", 7, 0),
             ("142 passed, 0 failed", 142, 0),
-            (
-                "  test result: FAILED. 0 passed; 1 failed;\n Summary [ 1s] 2 tests run: 1 passed, 1 failed",
-                1,
-                1,
-            ),
+            ("  test result: FAILED. 0 passed; 1 failed;\n Summary [ 1s] 2 tests run: 1 passed, 1 failed", 1, 1),
             ("nothing that counts\n", 1, 0),
         ] {
             assert_eq!(Tally::of_run(failed == 0, text), Tally { passed, failed }, "{text}");

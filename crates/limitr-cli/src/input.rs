@@ -28,6 +28,10 @@ pub(crate) fn read(path: &Path, format: Option<Format>) -> Outcome<Source> {
     let name = name(path);
     let known = format.or_else(|| Format::from_extension(path.extension()?.to_str()?));
     let Some(format) = known else {
+        // A file that is not there is the first thing to say.
+        if !is_stdin(path) {
+            text(path)?;
+        }
         return Err(Trouble::new(format!("cannot tell the format of `{name}`"))
             .hint("give it with `--format`: yaml, json or toml"));
     };
@@ -37,8 +41,7 @@ pub(crate) fn read(path: &Path, format: Option<Format>) -> Outcome<Source> {
 /// Reads a JSON file, or standard input for `-`.
 pub(crate) fn json(path: &Path) -> Outcome<Value> {
     let text = text(path)?;
-    serde_json::from_str(&text)
-        .map_err(|error| Trouble::new(format!("`{}` is not JSON: {error}", name(path))))
+    serde_json::from_str(&text).map_err(|error| Trouble::new(format!("`{}` is not JSON: {error}", name(path))))
 }
 
 /// Whether the path means standard input.
@@ -51,8 +54,7 @@ fn name(path: &Path) -> String {
 }
 
 fn text(path: &Path) -> Outcome<String> {
-    let cannot =
-        |error: &dyn std::fmt::Display| Trouble::new(format!("cannot read `{}`: {error}", name(path)));
+    let cannot = |error: &dyn std::fmt::Display| Trouble::new(format!("cannot read `{}`: {error}", name(path)));
     let bytes = if is_stdin(path) { bounded(io::stdin().lock()) } else { File::open(path).and_then(bounded) };
     let bytes = bytes.map_err(|error| cannot(&error))?;
     if bytes.len() as u64 > MOST_BYTES {

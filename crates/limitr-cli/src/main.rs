@@ -23,8 +23,7 @@ fn main() -> ExitCode {
         }
     };
     let mut out = BufWriter::new(stdout().lock());
-    let result =
-        commands::run(arguments.command, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    let result = commands::run(arguments.command, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
     // What was said before the trouble comes before it.
     drop(out.flush());
     match result {

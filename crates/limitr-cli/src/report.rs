@@ -8,8 +8,8 @@ use std::io::{IsTerminal, stderr, stdout};
 use limitr::Position;
 use limitr_cli::Finding;
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
-    SourceCode, SourceSpan, SpanContents,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode,
+    SourceSpan, SpanContents,
 };
 
 use crate::input::Source;
@@ -49,9 +49,13 @@ pub(crate) fn trouble(trouble: &Trouble) -> String {
         }
         Trouble::Findings { source, findings, .. } => {
             let mut text = self::findings(source, findings, Style::of(&stderr()));
-            let count = counted(findings.len(), "problem");
+            // Where the list is cut short, its last entry says so and is no problem itself.
+            let (listed, more) = match findings.split_last() {
+                Some((last, listed)) if last.code == "too_many_problems" => (listed.len(), "more than "),
+                _ => (findings.len(), ""),
+            };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{count} in {}", source.name);
+            let _ = writeln!(text, "{more}{} in {}", counted(listed, "problem"), source.name);
             text
         }
     }
@@ -74,8 +78,7 @@ pub(crate) fn findings(source: &Source, findings: &[Finding], style: Style) -> S
     let lines: Vec<&str> = text.lines().collect();
     let mut report = String::new();
     for finding in findings {
-        let shown =
-            Shown { finding, excerpt: finding.at.and_then(|at| Excerpt::new(&source.name, &lines, at)) };
+        let shown = Shown { finding, excerpt: finding.at.and_then(|at| Excerpt::new(&source.name, &lines, at)) };
         if handler.render_report(&mut report, &shown).is_err() {
             let _ = write!(report, "{}: {}", finding.path, finding.message);
         }
@@ -140,11 +143,10 @@ impl Excerpt {
         // The end of a text that ends with a line break is on a line of its own.
         let line = (at.line as usize).checked_sub(1)?.min(lines.len().checked_sub(1)?);
         let column = (at.column as usize).saturating_sub(1);
-        let (first, mut text) =
-            match line.checked_sub(1).and_then(|before| Some((before, lines.get(before)?))) {
-                Some((before, neighbour)) => (before, window(neighbour, 0).0 + "\n"),
-                None => (line, String::new()),
-            };
+        let (first, mut text) = match line.checked_sub(1).and_then(|before| Some((before, lines.get(before)?))) {
+            Some((before, neighbour)) => (before, window(neighbour, 0).0 + "\n"),
+            None => (line, String::new()),
+        };
         let (shown, offset) = window(lines.get(line)?, column);
         let length = shown.get(offset..).map_or(0, token);
         let span = SourceSpan::from((text.len() + offset, length));
@@ -189,9 +191,8 @@ fn token(text: &str) -> usize {
     let end = match first {
         '"' | '\'' => characters.find(|(_, character)| *character == first).map(|(index, _)| index + 1),
         _ if first.is_alphanumeric() || matches!(first, '-' | '_' | '.' | '$') => {
-            let ends = |character: char| {
-                character.is_whitespace() || matches!(character, ':' | ',' | ']' | '}' | '=' | '#')
-            };
+            let ends =
+                |character: char| character.is_whitespace() || matches!(character, ':' | ',' | ']' | '}' | '=' | '#');
             characters.find(|(_, character)| ends(*character)).map(|(index, _)| index)
         }
         _ => Some(first.len_utf8()),
@@ -226,15 +227,9 @@ mod tests {
 
     #[test]
     fn tokens_end_where_they_should() {
-        for (text, expected) in [
-            ("resset: true", 6),
-            ("\"a b\": 1", 5),
-            ("{a: 1}", 1),
-            ("5, b", 1),
-            ("", 0),
-            ("é: 1", 2),
-            ("'open", 5),
-        ] {
+        for (text, expected) in
+            [("resset: true", 6), ("\"a b\": 1", 5), ("{a: 1}", 1), ("5, b", 1), ("", 0), ("é: 1", 2), ("'open", 5)]
+        {
             assert_eq!(token(text), expected, "{text}");
         }
     }

@@ -11,13 +11,7 @@ fn every_scenario_passes() {
     let files = scenario::files(&suite).unwrap();
     assert!(!files.is_empty(), "no scenarios in {}", suite.display());
     let failures: Vec<String> = files.iter().filter_map(|file| failure(file)).collect();
-    assert!(
-        failures.is_empty(),
-        "{} of {} scenarios fail\n{}",
-        failures.len(),
-        files.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {} scenarios fail\n{}", failures.len(), files.len(), failures.join("\n"));
 }
 
 fn failure(file: &Path) -> Option<String> {

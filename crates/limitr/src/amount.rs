@@ -67,11 +67,7 @@ impl Amount {
         if mantissa.abs() <= EXACT && scale <= 22 {
             #[allow(clippy::cast_precision_loss)]
             let mantissa = mantissa as f64;
-            return if scale == 0 {
-                mantissa
-            } else {
-                mantissa / POWERS.get(scale as usize).copied().unwrap_or(1.0)
-            };
+            return if scale == 0 { mantissa } else { mantissa / POWERS.get(scale as usize).copied().unwrap_or(1.0) };
         }
         self.0.to_string().parse().unwrap_or(0.0)
     }
@@ -148,6 +144,11 @@ impl Amount {
         self <= Self::EPSILON
     }
 
+    /// Whether a decision takes this for 0: its magnitude is at most 1e-9.
+    pub(crate) fn is_negligible(self) -> bool {
+        Self(self.0.abs()).is_spent()
+    }
+
     /// `self <= bound`, taking amounts within 1e-9 as equal.
     #[must_use]
     pub fn at_most(self, bound: Self) -> bool {
@@ -205,8 +206,8 @@ impl Amount {
 }
 
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-    1e19, 1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
 ];
 
 impl fmt::Display for Amount {

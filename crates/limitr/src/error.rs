@@ -64,14 +64,7 @@ pub struct Position {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            code,
-            message: message.into(),
-            path: None,
-            hint: None,
-            problems: Vec::new(),
-        }))
+        Self(Box::new(Inner { kind, code, message: message.into(), path: None, hint: None, problems: Vec::new() }))
     }
 
     /// An argument that cannot be used.

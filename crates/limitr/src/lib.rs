@@ -22,14 +22,13 @@ pub use clock::{Clock, IdSource, ManualClock, SequentialIds};
 pub use decide::Step;
 pub use decision::{Decision, Denial, Quantity};
 pub use engine::{
-    Builder, Call, CallCap, CustomerMargin, EntitlementMargin, EstimateQuery, Explanation, Limitr,
-    ListenerId, Measurement, NewCap, NewCustomer, Observation, PlanUsage, Prediction, Reserve, Settle,
-    UsageItem,
+    Builder, Call, CallCap, CustomerMargin, EntitlementMargin, EstimateQuery, Explanation, Limitr, ListenerId,
+    Measurement, NewCap, NewCustomer, Observation, PlanUsage, Prediction, Reserve, Settle, UsageItem,
 };
 pub use error::{Error, ErrorKind, Position, Problem};
 pub use events::{
-    CapEvent, Event, GovernorNumbers, MeterEvent, MeterNumbers, Payload, PlanChangedEvent, PlanEvent,
-    PolicyEvent, TopupGrantedEvent,
+    CapEvent, Event, GovernorNumbers, MeterEvent, MeterNumbers, Payload, PlanChangedEvent, PlanEvent, PolicyEvent,
+    TopupGrantedEvent,
 };
 pub use policy::{Format, ScheduleError};
 pub use state::{Cap, Customer, Grant, History, Hold, Meter, NameMap, Usage};

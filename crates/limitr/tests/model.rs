@@ -5,13 +5,7 @@
 //! failure prints a seed that replays just its own session, with the steps shrunk to those that matter.
 
 #![allow(missing_docs, unreachable_pub)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
 #[path = "model/mod.rs"]
 mod model;
@@ -203,21 +197,13 @@ fn i1_check_equals_allow() {
                 let before = engine.customers();
                 let checked = engine.step(&check);
                 assert_eq!(before, engine.customers(), "seed {seed} step {index}: {check} changed the state");
-                assert!(
-                    checked.events.is_empty(),
-                    "seed {seed} step {index}: {check} sent {:?}",
-                    checked.events
-                );
+                assert!(checked.events.is_empty(), "seed {seed} step {index}: {check} sent {:?}", checked.events);
                 checked
             });
             let done = engine.step(&step);
             if let Some(checked) = checked {
                 assert_eq!(checked.error.is_some(), done.error.is_some(), "seed {seed} step {index}: {step}");
-                assert_eq!(
-                    checked.result, done.result,
-                    "seed {seed} step {index}: {step}\npolicy: {}",
-                    shape.policy
-                );
+                assert_eq!(checked.result, done.result, "seed {seed} step {index}: {step}\npolicy: {}", shape.policy);
             }
             model.step(&step);
         }
@@ -266,8 +252,7 @@ fn i3_denied_changes_nothing_but_period_and_history() {
             let (verb, args) = parts(&step);
             let metering = matches!(verb, "allow" | "increment" | "decrement" | "set");
             let before = metering.then(|| engine.customers());
-            let reason =
-                (verb == "allow").then(|| engine.step(&json!({"explain": args})).result["reason"].clone());
+            let reason = (verb == "allow").then(|| engine.step(&json!({"explain": args})).result["reason"].clone());
             let done = engine.step(&step);
             let denied = done.result == json!(false) && done.error.is_none();
             if let Some(before) = before.filter(|_| denied) {
@@ -283,18 +268,15 @@ fn i3_denied_changes_nothing_but_period_and_history() {
                     .is_ok_and(|found| found.owner.id != found.caller.id);
                 let silent = args.get("event") == Some(&json!(false));
                 if !(scoped && (rolled || silent)) {
-                    let (a, b) = (
-                        without_period_and_history(&model, &before),
-                        without_period_and_history(&model, &after),
-                    );
+                    let (a, b) =
+                        (without_period_and_history(&model, &before), without_period_and_history(&model, &after));
                     assert!(
                         compare::same(&a, &b, rust_decimal::Decimal::ZERO),
                         "seed {seed} step {index}: denied {step} changed\n{a}\nto\n{b}\npolicy: {}",
                         shape.policy
                     );
                 }
-                if reason.as_ref().is_some_and(|reason| reason != "governor") && !rolled && !silent && !scoped
-                {
+                if reason.as_ref().is_some_and(|reason| reason != "governor") && !rolled && !silent && !scoped {
                     let history = |snapshot: &Value| -> Vec<Value> {
                         let all = compare::snapshot(&model, snapshot);
                         let records = all.as_object().into_iter().flat_map(|all| all.values());
@@ -313,9 +295,7 @@ fn changed_policy(policy: &mut Value, step: &Value, done: &Outcome) {
     let (verb, args) = parts(step);
     let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
     match (verb, policy["plans"].as_object_mut()) {
-        ("set_plan", Some(plans)) if done.error.is_none() => {
-            drop(plans.insert(id.to_owned(), args["plan"].clone()))
-        }
+        ("set_plan", Some(plans)) if done.error.is_none() => drop(plans.insert(id.to_owned(), args["plan"].clone())),
         ("delete_plan", Some(plans)) => drop(plans.shift_remove(id)),
         _ => {}
     }
@@ -367,11 +347,7 @@ fn i4_snapshot_restored_is_indistinguishable() {
             if let Some(copy) = &restored {
                 let again = copy.step(&step);
                 assert_eq!(done, again, "seed {seed} step {index}: {step}\npolicy: {policy}");
-                assert_eq!(
-                    engine.customers(),
-                    copy.customers(),
-                    "seed {seed} step {index}: {step}\npolicy: {policy}"
-                );
+                assert_eq!(engine.customers(), copy.customers(), "seed {seed} step {index}: {step}\npolicy: {policy}");
             }
             changed_policy(&mut policy, &step, &done);
             model.step(&step);

@@ -35,8 +35,7 @@ fn targets(text: &str) -> Vec<(usize, String)> {
                 // Every other piece between backticks is code.
                 let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join("``");
                 let inline = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-                let definition =
-                    prose.strip_prefix('[').and_then(|rest| rest.split_once("]: ")).map(|(_, it)| it);
+                let definition = prose.strip_prefix('[').and_then(|rest| rest.split_once("]: ")).map(|(_, it)| it);
                 for target in inline.chain(definition) {
                     // What follows a space is the link's title.
                     let target = target.split_whitespace().next().unwrap_or_default();
@@ -66,7 +65,6 @@ fn resolve(folder: &str, path: &str) -> Option<String> {
 }
 
 fn exists(tree: &Tree, path: &str) -> bool {
-    let within =
-        |file: &str| file.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let within = |file: &str| file.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     path.is_empty() || tree.files.iter().any(|file| within(&file.path))
 }

@@ -83,9 +83,7 @@ impl Tree {
                 files.push(File { path: path.to_owned(), text });
             }
         }
-        let tree = read(&mut cargo([
-            "tree", "-p", "limitr", "-e", "normal", "--prefix", "none", "--format", "{p}",
-        ]))?;
+        let tree = read(&mut cargo(["tree", "-p", "limitr", "-e", "normal", "--prefix", "none", "--format", "{p}"]))?;
         let name = |line: &str| line.split_whitespace().next().map(str::to_owned);
         Ok(Self { files, engine_dependencies: tree.lines().filter_map(name).collect() })
     }

@@ -17,7 +17,7 @@ const WORLDLY: [&str; 9] =
 const MONEY: [&str; 3] = ["pricing/", "decide/", "state/"];
 const STATISTICS: [&str; 6] = ["rate", "rates", "history", "estimate", "estimates", "amount"];
 /// What a statistic or its argument is called where a record of amounts holds one.
-const STATISTIC_FIELDS: [&str; 2] = ["ewma_", "basis"];
+const STATISTIC_FIELDS: [&str; 3] = ["ewma_", "alpha", "basis"];
 const FLOATS: [&str; 2] = ["f64", "f32"];
 
 const MAX_LINES: usize = 600;
@@ -68,10 +68,8 @@ pub(super) fn engine_dependencies(tree: &Tree) -> Vec<Finding> {
         .iter()
         .filter(|name| tree.engine_dependencies.iter().any(|dependency| dependency == *name))
         .map(|name| {
-            manifest.finding(
-                line,
-                format!("the engine depends on `{name}`, `cargo tree -p limitr -i {name}` tells how"),
-            )
+            manifest
+                .finding(line, format!("the engine depends on `{name}`, `cargo tree -p limitr -i {name}` tells how"))
         })
         .collect()
 }
@@ -81,8 +79,7 @@ pub(super) fn money_floats(tree: &Tree) -> Vec<Finding> {
         .filter(|file| {
             let Some(path) = file.path.strip_prefix(ENGINE) else { return false };
             let mut names = path.split('/').map(|name| name.trim_end_matches(".rs"));
-            MONEY.iter().any(|folder| path.starts_with(folder))
-                && !names.any(|name| STATISTICS.contains(&name))
+            MONEY.iter().any(|folder| path.starts_with(folder)) && !names.any(|name| STATISTICS.contains(&name))
         })
         .flat_map(|file| {
             // Any name with a float in it: `to_f64` counts too.
@@ -108,12 +105,8 @@ pub(super) fn file_length_with(tree: &Tree, ratchet: &[(&str, usize)]) -> Vec<Fi
         let listed = ratchet.iter().find(|(path, _)| *path == file.path).map(|(_, lines)| *lines);
         let most = listed.unwrap_or(MAX_LINES);
         if lines > most {
-            findings.push(
-                file.finding(
-                    most + 1,
-                    format!("{lines} lines, at most {most}: split the file by what it does"),
-                ),
-            );
+            findings
+                .push(file.finding(most + 1, format!("{lines} lines, at most {most}: split the file by what it does")));
         } else if listed.is_some() && lines <= MAX_LINES {
             findings.push(file.finding(1, "short enough now: take it off the ratchet list"));
         }
@@ -153,13 +146,9 @@ pub(super) fn registry_hosts(tree: &Tree) -> Vec<Finding> {
         .filter(|file| !file.path.ends_with("Cargo.lock"))
         .flat_map(|file| {
             in_text(file, |line| {
-                let host = REGISTRIES
-                    .iter()
-                    .map(|(name, top)| format!("{name}.{top}"))
-                    .find(|host| line.contains(host))?;
-                Some(format!(
-                    "`{host}` is a registry's host: which registry is used is the machine's setting"
-                ))
+                let host =
+                    REGISTRIES.iter().map(|(name, top)| format!("{name}.{top}")).find(|host| line.contains(host))?;
+                Some(format!("`{host}` is a registry's host: which registry is used is the machine's setting"))
             })
         })
         .collect()

@@ -22,10 +22,7 @@ fn an_empty_tree_is_tidy() {
 #[test]
 fn findings_point_at_file_and_line() {
     let found = unfinished(&tree(&[("crates/a.rs", "fn a() {}\n// TODO: more\n")]));
-    assert_eq!(
-        found.first().map(ToString::to_string).unwrap(),
-        "crates/a.rs:2: `TODO`: finish it, or file an issue"
-    );
+    assert_eq!(found.first().map(ToString::to_string).unwrap(), "crates/a.rs:2: `TODO`: finish it, or file an issue");
 }
 
 #[test]
@@ -131,13 +128,9 @@ fn links_lead_somewhere() {
         let found = dead_links(&tree(&[("docs/guides/a.md", text), ("docs/b.md", ""), ("README.md", "")]));
         found.into_iter().map(|finding| finding.line).collect::<Vec<_>>()
     };
-    for text in [
-        "[b](c.md)",
-        "see [b](../c.md#part) and [b](../b.md)",
-        "[b]: ../c.md",
-        "![p](p.png)",
-        "[out](../../../b.md)",
-    ] {
+    for text in
+        ["[b](c.md)", "see [b](../c.md#part) and [b](../b.md)", "[b]: ../c.md", "![p](p.png)", "[out](../../../b.md)"]
+    {
         assert_eq!(dead(&format!("# Title\n\n{text}\n")), [3], "{text}");
     }
     for text in [

@@ -40,12 +40,9 @@ fn session(world: &World, ids: impl limitr::IdSource + 'static) -> Outcome<Sessi
     let session = session.map_err(|error| Trouble::findings(source, &error))?;
     if let Some(path) = &world.state {
         let customers = input::json(path)?;
-        let load =
-            Operation { verb: "load_customers".to_owned(), arguments: json!({"customers": customers}) };
+        let load = Operation { verb: "load_customers".to_owned(), arguments: json!({"customers": customers}) };
         let loaded = session.run(&load).result;
-        loaded.map_err(|error| {
-            Trouble::new(format!("cannot load the customers of `{}`: {error}", path.display()))
-        })?;
+        loaded.map_err(|error| Trouble::new(format!("cannot load the customers of `{}`: {error}", path.display())))?;
     }
     Ok(session)
 }

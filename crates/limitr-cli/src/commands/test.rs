@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use limitr::Format;
 use limitr_cli::Finding;
 use limitr_cli::scenario::{self, Failure, Scenario};
 use serde_json::{Value, json};
@@ -13,19 +14,31 @@ use crate::input::{self, Source};
 use crate::outcome::{Exit, Outcome, Trouble};
 use crate::report::{self, Style};
 
+const FILES: &str = "scenarios are *.yaml, *.yml and *.json files";
+
 pub(super) fn run(arguments: &Test, out: &mut dyn Write) -> Outcome {
     let mut files = Vec::new();
     for path in &arguments.paths {
+        given(path)?;
         let found = scenario::files(path);
-        files.extend(
-            found.map_err(|error| Trouble::new(format!("cannot read `{}`: {error}", path.display())))?,
-        );
+        files.extend(found.map_err(|error| Trouble::new(format!("cannot read `{}`: {error}", path.display())))?);
     }
     let mut report = Report { arguments, out, passed: 0, failed: 0 };
     for file in &files {
         report.file(file)?;
     }
     report.summary()
+}
+
+/// Whether a path can be asked for: it is there, and if it is a file, its format is known.
+fn given(path: &Path) -> Outcome<()> {
+    let cannot = |error| Trouble::new(format!("cannot read `{}`: {error}", path.display()));
+    let folder = path.metadata().map_err(cannot)?.is_dir();
+    let known = path.extension().and_then(|extension| extension.to_str()).and_then(Format::from_extension);
+    if folder || known.is_some() {
+        return Ok(());
+    }
+    Err(Trouble::new(format!("`{}` is no scenario", path.display())).hint(FILES))
 }
 
 struct Report<'a> {
@@ -37,7 +50,16 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn file(&mut self, file: &Path) -> Outcome<()> {
-        let source = input::read(file, None)?;
+        let source = match input::read(file, None) {
+            Ok(source) => source,
+            // Among many files one that cannot be read is one failure; the others still count.
+            Err(trouble) => {
+                let source = Source { name: file.display().to_string(), text: String::new(), format: Format::Yaml };
+                let Trouble::Unusable { message, hint } = trouble else { return Err(trouble) };
+                let finding = Finding { code: "unreadable", path: String::new(), message, hint, at: None };
+                return if self.wanted(&source.name, None) { self.unreadable(&source, &[finding]) } else { Ok(()) };
+            }
+        };
         match scenario::read(&source.text, source.format) {
             Ok(scenario) => {
                 if self.wanted(&source.name, Some(&scenario)) {
@@ -75,11 +97,7 @@ impl Report<'_> {
         self.failed += 1;
         if self.arguments.json {
             let failure = failure_as_json(&failure);
-            writeln!(
-                self.out,
-                "{}",
-                json!({"file": file, "name": name, "passed": false, "failure": failure})
-            )?;
+            writeln!(self.out, "{}", json!({"file": file, "name": name, "passed": false, "failure": failure}))?;
             return Ok(());
         }
         writeln!(self.out, "FAIL {file}: {name}")?;
@@ -111,8 +129,7 @@ impl Report<'_> {
         if passed + failed == 0 {
             return Err(match &arguments.filter {
                 Some(text) => Trouble::new(format!("no scenario holds `{text}` in its path, name or tags")),
-                None => Trouble::new("there is no scenario in what was given")
-                    .hint("scenarios are *.yaml, *.yml and *.json files"),
+                None => Trouble::new("there is no scenario in what was given").hint(FILES),
             });
         }
         Ok(Exit::yes(failed == 0))

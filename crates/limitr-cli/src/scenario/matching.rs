@@ -155,10 +155,7 @@ mod tests {
         assert_eq!(shown(json!("not_null"), json!(null), 1e-9), "expected \"not_null\", came null");
         assert_eq!(shown(json!(1), json!(1.000_000_002), 1e-9), "expected 1, came 1.000000002");
         assert_eq!(shown(json!(1), json!(1.000_000_000_1), 0.0), "expected 1, came 1.0000000001");
-        assert_eq!(
-            shown(json!([1]), json!([1, 2]), 1.0),
-            "expected [1], came [1,2] (expected 1 elements, 2 came)"
-        );
+        assert_eq!(shown(json!([1]), json!([1, 2]), 1.0), "expected [1], came [1,2] (expected 1 elements, 2 came)");
         assert_eq!(
             shown(json!({"a": {"b": [1, 2]}, "c": 1, "d": null}), json!({"a": {"b": [1, 3]}, "d": 4}), 1e-9),
             "`a.b[1]`: expected 2, came 3; `c`: expected 1, nothing is there; `d`: expected null, came 4"

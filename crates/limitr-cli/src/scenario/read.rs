@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{ExpectedEvent, Scenario, Step};
 use crate::Finding;
-use crate::session::{Operation, parse_time, shown};
+use crate::session::{Operation, check_name, parse_time, shown};
 use crate::suggest::nearest;
 
 const KEYS: [&str; 8] = ["name", "covers", "now", "policy", "validate", "valid", "error_contains", "steps"];
@@ -68,14 +68,12 @@ impl Reader {
         if name.is_none() && root.get("name").is_none() {
             self.report(root.at, "a scenario needs a `name`", None);
         }
-        let covers =
-            self.field(root, "covers", |reader, node| reader.list(node, Self::text)).unwrap_or_default();
+        let covers = self.field(root, "covers", |reader, node| reader.list(node, Self::text)).unwrap_or_default();
         let now = self.field(root, "now", Self::time).unwrap_or(START);
         let validate = self.field(root, "validate", Self::truth).unwrap_or(true);
         let valid = self.field(root, "valid", Self::truth).unwrap_or(true);
         let error_contains = self.field(root, "error_contains", Self::text);
-        let steps =
-            self.field(root, "steps", |reader, node| reader.list(node, Self::step)).unwrap_or_default();
+        let steps = self.field(root, "steps", |reader, node| reader.list(node, Self::step)).unwrap_or_default();
         if let (false, Some(node)) = (valid || steps.is_empty(), root.get("steps")) {
             let hint = "take out `valid: false`, or the steps".to_owned();
             self.report(node.at, "a scenario whose policy is refused has no steps", Some(hint));
@@ -94,10 +92,8 @@ impl Reader {
 
     fn step(&mut self, node: &Node) -> Option<Step> {
         let entries = self.entries(node, "a step")?;
-        let keys: Map<String, Value> =
-            entries.iter().map(|(key, value)| (key.text.clone(), value.to_json())).collect();
-        let operation =
-            Operation::among(&keys).map_err(|error| self.report(node.at, error.message, error.hint)).ok();
+        let keys: Map<String, Value> = entries.iter().map(|(key, value)| (key.text.clone(), value.to_json())).collect();
+        let operation = Operation::among(&keys).map_err(|error| self.report(node.at, error.message, error.hint)).ok();
         let expect = node.get("expect").map(Node::to_json);
         let events = self.field(node, "events", |reader, node| reader.list(node, Self::text));
         let expect_events = self.field(node, "expect_event", |reader, node| match &node.kind {
@@ -111,7 +107,10 @@ impl Reader {
             }
             number
         });
-        let save = self.field(node, "save", Self::text);
+        let save = self.field(node, "save", |reader, node| {
+            let name = reader.text(node)?;
+            check_name(&name).map_err(|error| reader.report(node.at, error.message, error.hint)).ok().map(|()| name)
+        });
         let error_contains = self.field(node, "error_contains", Self::text);
         if let (Some(_), Some(expect)) = (&error_contains, node.get("expect")) {
             self.report(expect.at, "a step that must fail has no result to expect", None);
@@ -161,21 +160,12 @@ impl Reader {
         Some(entries)
     }
 
-    fn field<T>(
-        &mut self,
-        node: &Node,
-        name: &str,
-        read: impl FnOnce(&mut Self, &Node) -> Option<T>,
-    ) -> Option<T> {
+    fn field<T>(&mut self, node: &Node, name: &str, read: impl FnOnce(&mut Self, &Node) -> Option<T>) -> Option<T> {
         let value = node.get(name)?;
         self.inside(name, |reader| read(reader, value))
     }
 
-    fn list<T>(
-        &mut self,
-        node: &Node,
-        mut read: impl FnMut(&mut Self, &Node) -> Option<T>,
-    ) -> Option<Vec<T>> {
+    fn list<T>(&mut self, node: &Node, mut read: impl FnMut(&mut Self, &Node) -> Option<T>) -> Option<Vec<T>> {
         let Kind::List(items) = &node.kind else {
             self.report(node.at, "a list is expected", None);
             return None;

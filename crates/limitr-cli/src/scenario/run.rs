@@ -105,8 +105,9 @@ fn take(session: &mut Session, step: &Step) -> Vec<String> {
         (Ok(result), None) => {
             if let Some(expect) = &step.expect {
                 match substitute_known(expect, session.saved()) {
-                    Ok(expect) => differences
-                        .extend(compare(&expect, &result, step.approx).iter().map(Mismatch::to_string)),
+                    Ok(expect) => {
+                        differences.extend(compare(&expect, &result, step.approx).iter().map(Mismatch::to_string))
+                    }
                     Err(error) => differences.push(error.to_string()),
                 }
             }
@@ -114,9 +115,7 @@ fn take(session: &mut Session, step: &Step) -> Vec<String> {
                 differences.extend(session.save(name, result).err().map(|error| error.to_string()));
             }
         }
-        (Ok(result), Some(text)) => {
-            differences.push(format!("expected an error holding `{text}`, came {result}"))
-        }
+        (Ok(result), Some(text)) => differences.push(format!("expected an error holding `{text}`, came {result}")),
         (Err(error), Some(text)) if error.message.contains(text.as_str()) => {}
         (Err(error), Some(text)) => {
             differences.push(format!("expected an error holding `{text}`, came the error: {error}"))
@@ -148,8 +147,7 @@ fn events_differ(step: &Step, events: &[Happened], session: &Session) -> Vec<Str
         let mismatches = named.iter().map(|event| compare(&fields, &event.value, step.approx));
         // Of several events of that name the nearest is the one that was meant.
         if let Some(nearest) = mismatches.min_by_key(Vec::len) {
-            differences
-                .extend(nearest.iter().map(|mismatch| format!("event `{}`: {mismatch}", expected.name)));
+            differences.extend(nearest.iter().map(|mismatch| format!("event `{}`: {mismatch}", expected.name)));
         }
     }
     differences

@@ -44,9 +44,7 @@ impl SessionClock {
 
     /// Moves on by a duration and returns the time it is then.
     pub(super) fn advance(&self, duration: &Value) -> Result<i64, StepError> {
-        let bad = |why: String| {
-            StepError::bad_step(why).hint("a duration is text such as \"1day\", or a number of ms")
-        };
+        let bad = |why: String| StepError::bad_step(why).hint("a duration is text such as \"1day\", or a number of ms");
         let ms = match duration {
             Value::String(text) => parse_duration(text).map_err(|error| bad(error.to_string()))?,
             Value::Number(number) => {
@@ -55,12 +53,9 @@ impl SessionClock {
             _ => return Err(bad("`advance` takes a duration".to_owned())),
         };
         if ms < 0 {
-            return Err(StepError::bad_step(format!("cannot advance by `{ms}` ms"))
-                .hint("`now` sets an earlier time"));
+            return Err(StepError::bad_step(format!("cannot advance by `{ms}` ms")).hint("`now` sets an earlier time"));
         }
-        let now = Clock::now(self)
-            .checked_add(ms)
-            .ok_or_else(|| bad(format!("`{ms}` ms go past the end of time")))?;
+        let now = Clock::now(self).checked_add(ms).ok_or_else(|| bad(format!("`{ms}` ms go past the end of time")))?;
         self.simulate(now);
         Ok(now)
     }
@@ -82,14 +77,10 @@ pub fn parse_time(time: &Value) -> Result<i64, StepError> {
         StepError::bad_step(why).hint("a time is text such as \"2026-01-15T00:00:00Z\", or ms since 1970")
     };
     match time {
-        Value::Number(number) => {
-            whole(number).ok_or_else(|| bad(format!("`{number}` is no whole number of ms")))
-        }
+        Value::Number(number) => whole(number).ok_or_else(|| bad(format!("`{number}` is no whole number of ms"))),
         Value::String(text) => {
             let parsed: Result<jiff::Timestamp, _> = text.trim().parse();
-            parsed
-                .map(jiff::Timestamp::as_millisecond)
-                .map_err(|_| bad(format!("`{}` is no time", shown(text))))
+            parsed.map(jiff::Timestamp::as_millisecond).map_err(|_| bad(format!("`{}` is no time", shown(text))))
         }
         _ => Err(bad("a time is expected".to_owned())),
     }

@@ -5,6 +5,7 @@
 
 mod clock;
 mod substitute;
+mod verbs;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 pub use clock::{SessionClock, parse_time};
 pub(crate) use substitute::substitute_known;
+pub use verbs::VERBS;
 
 use crate::suggest::nearest;
 
@@ -102,27 +104,38 @@ impl Operation {
     pub fn among(keys: &Map<String, Value>) -> Result<Self, StepError> {
         let mut verbs = keys.iter().filter(|(key, _)| !STEP_KEYS.contains(&key.as_str()));
         let Some((verb, arguments)) = verbs.next() else {
-            return Err(StepError::bad_step("a step needs a verb").hint(
-                "such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}",
-            ));
+            return Err(StepError::bad_step("a step needs a verb")
+                .hint("such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"));
         };
+        if let Some(unknown) = keys.keys().find(|key| !known().any(|known| known == key.as_str())) {
+            let hint = match nearest(unknown, known()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("a step has one verb and any of {}", STEP_KEYS.join(", ")),
+            };
+            return Err(StepError::bad_step(format!("unknown verb or key `{}` in a step", shown(unknown))).hint(hint));
+        }
         if let Some((second, _)) = verbs.next() {
-            let names = [verb.as_str(), second.as_str()].map(|name| (name, nearest(name, STEP_KEYS)));
-            let slip = names.into_iter().find_map(|(name, meant)| Some((name, meant?)));
-            return Err(match slip {
-                Some((name, meant)) => {
-                    StepError::bad_step(format!("unknown key `{}` in a step", shown(name)))
-                        .hint(format!("did you mean `{meant}`?"))
-                }
-                None => StepError::bad_step(format!(
-                    "a step has one verb, found `{}` and `{}`",
-                    shown(verb),
-                    shown(second)
-                )),
-            });
+            return Err(StepError::bad_step(format!("a step has one verb, found `{verb}` and `{second}`")));
         }
         Ok(Self { verb: verb.clone(), arguments: arguments.clone() })
     }
+}
+
+/// What a step can have as keys.
+fn known() -> impl Iterator<Item = &'static str> {
+    VERBS.into_iter().chain(STEP_KEYS)
+}
+
+/// Whether a result can be saved under this name.
+///
+/// # Errors
+/// When it cannot stand after a `$`.
+pub fn check_name(name: &str) -> Result<(), StepError> {
+    if substitute::is_name(name) {
+        return Ok(());
+    }
+    Err(StepError::bad_step(format!("`{}` is no name to save under", shown(name)))
+        .hint("use letters, digits, `_` and `-`, a letter first"))
 }
 
 /// A name in a message, shortened when it would drown it.
@@ -183,12 +196,9 @@ impl Session {
     /// Keeps a result for `$name`.
     ///
     /// # Errors
-    /// When the name cannot stand after a `$`.
+    /// See [`check_name`].
     pub fn save(&mut self, name: &str, result: Value) -> Result<(), StepError> {
-        if !substitute::is_name(name) {
-            return Err(StepError::bad_step(format!("`{}` is no name to save under", shown(name)))
-                .hint("use letters, digits, `_` and `-`, a letter first"));
-        }
+        check_name(name)?;
         self.saved.insert(name.to_owned(), result);
         Ok(())
     }

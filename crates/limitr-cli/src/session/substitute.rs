@@ -41,9 +41,7 @@ impl Copier<'_> {
     fn copy(&mut self, value: &Value, replace: bool, depth: usize) -> Result<Value, StepError> {
         self.take(1, 0)?;
         if depth > DEEPEST {
-            return Err(StepError::bad_step(format!(
-                "the arguments are nested deeper than {DEEPEST} levels"
-            )));
+            return Err(StepError::bad_step(format!("the arguments are nested deeper than {DEEPEST} levels")));
         }
         Ok(match value {
             Value::String(text) if replace => return self.text(text, depth),
@@ -51,9 +49,9 @@ impl Copier<'_> {
                 self.take(0, text.len())?;
                 value.clone()
             }
-            Value::Array(items) => Value::Array(
-                items.iter().map(|item| self.copy(item, replace, depth + 1)).collect::<Result<_, _>>()?,
-            ),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.copy(item, replace, depth + 1)).collect::<Result<_, _>>()?)
+            }
             Value::Object(entries) => {
                 let entry = |(key, value): (&String, &Value)| {
                     self.take(0, key.len())?;
@@ -101,9 +99,9 @@ mod tests {
 
     #[test]
     fn names_are_replaced_anywhere() {
-        let saved =
-            BTreeMap::from([("hold".to_owned(), json!("id1")), ("all".to_owned(), json!({"a": "$hold"}))]);
-        let value = json!({"hold": "$hold", "in": [1, {"all": "$all"}], "price": "$5", "plain": "$$hold", "$hold": "x$hold"});
+        let saved = BTreeMap::from([("hold".to_owned(), json!("id1")), ("all".to_owned(), json!({"a": "$hold"}))]);
+        let value =
+            json!({"hold": "$hold", "in": [1, {"all": "$all"}], "price": "$5", "plain": "$$hold", "$hold": "x$hold"});
         assert_eq!(
             substitute(&value, &saved).unwrap(),
             json!({"hold": "id1", "in": [1, {"all": {"a": "$hold"}}], "price": "$5", "plain": "$hold", "$hold": "x$hold"})

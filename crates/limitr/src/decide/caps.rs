@@ -35,14 +35,14 @@ pub(crate) struct OutOfRange;
 pub(crate) struct Applicable<'a> {
     holder: Holder,
     cap: &'a Cap,
-    currency: Option<CurrencyId>,
+    currency: CurrencyId,
 }
 
 /// The caller's own caps, shared ones of everyone its refs reach, then the call's own.
 pub(super) fn applicable<'a>(
     people: &'a Locked<'_, '_>,
     request: &Request<'a>,
-    credit: &Name,
+    credit: &CompiledCredit,
     policy: &Compiled,
     now: i64,
 ) -> Vec<Applicable<'a>> {
@@ -54,19 +54,21 @@ pub(super) fn applicable<'a>(
         cap.expires_on.is_none_or(|end| now < end)
             && (cap.scope.is_empty() || cap.scope.iter().any(|name| **name == *request.entitlement))
     };
-    let shared_with =
-        |cap: &Cap| cap.shared && (cap.shared_with.is_empty() || cap.shared_with.contains(&caller.kind));
+    let shared_with = |cap: &Cap| cap.shared && (cap.shared_with.is_empty() || cap.shared_with.contains(&caller.kind));
     let mut found = Vec::new();
+    let exchange = &policy.exchange;
+    let has_worth = |currency: CurrencyId| exchange.unit_worth(currency).is_some();
     let mut add = |position: Option<usize>, cap: &'a Cap| {
-        let currency = policy.exchange.id(&cap.credit);
-        let own = cap.credit == *credit;
+        let Some(currency) = exchange.id(&cap.credit) else { return };
+        let own = cap.credit == credit.name;
         // A stairstep's price says nothing about one unit, so it cannot count other credits.
-        let converts = currency.is_some_and(|currency| {
-            cap.exchangeable
-                && policy.exchange.unit_worth(currency).is_some()
-                && !policy.exchange.is_stairstep(currency)
-        });
-        if binds(cap) && (own || converts) {
+        let converts = cap.exchangeable && has_worth(currency) && !exchange.is_stairstep(currency);
+        let counts = if cap.overhead_cost {
+            has_worth(currency) && (own || converts)
+        } else {
+            own || (converts && credit.currency.is_some_and(has_worth))
+        };
+        if counts && binds(cap) {
             found.push(Applicable { holder: Holder { position, id: cap.id.clone() }, cap, currency });
         }
     };
@@ -116,23 +118,19 @@ impl Call<'_> {
         let limit = &metered.limit;
         for applicable in caps.iter().filter(|applicable| !applicable.cap.observe_only) {
             let cap = applicable.cap;
-            let covered =
-                if cap.ignore_grants && limit.grants_apply { gate.gate_covered } else { Amount::ZERO };
+            let covered = if cap.ignore_grants && limit.grants_apply { gate.gate_covered } else { Amount::ZERO };
             let usage = Usage {
                 units: metered.delta.checked_add(gate.held.value).ok_or(OutOfRange)?,
                 overage: gate.gate_overage,
                 covered,
                 overhead: metered.overhead.checked_add(gate.held.overhead).ok_or(OutOfRange)?,
             };
-            let Some(consumed) = self.consumed(applicable, &usage)? else { continue };
+            let consumed = self.consumed(applicable, &usage)?;
             let spent = cap.spent(now);
-            let room = if !consumed.is_positive() {
+            let room = if consumed.is_spent() {
                 true
             } else if cap.hard_trailing {
-                spent
-                    .checked_add(self.consumed_by_held(applicable, gate)?)
-                    .ok_or(OutOfRange)?
-                    .below(cap.value)
+                spent.checked_add(self.consumed_by_held(applicable, gate)?).ok_or(OutOfRange)?.below(cap.value)
             } else {
                 spent.checked_add(consumed).ok_or(OutOfRange)?.at_most(cap.value)
             };
@@ -145,29 +143,21 @@ impl Call<'_> {
     }
 
     /// What the holds alone would have consumed.
-    fn consumed_by_held(
-        &self,
-        applicable: &Applicable<'_>,
-        gate: &Gate<'_, '_>,
-    ) -> Result<Amount, OutOfRange> {
+    fn consumed_by_held(&self, applicable: &Applicable<'_>, gate: &Gate<'_, '_>) -> Result<Amount, OutOfRange> {
         if gate.held.value.is_zero() {
             return Ok(Amount::ZERO);
         }
         let limit = &gate.metered.limit;
         let before = gate.metered.before;
         let after = before.checked_add(gate.held.value).ok_or(OutOfRange)?;
-        let overage = if gate.gate_overage.is_zero() {
-            Amount::ZERO
-        } else {
-            super::overage(before, after, limit.value).ok_or(OutOfRange)?
-        };
+        let overage = super::overage(limit, before, after).ok_or(OutOfRange)?;
         let covered = if applicable.cap.ignore_grants && limit.grants_apply {
             overage.min(gate.gate_covered)
         } else {
             Amount::ZERO
         };
         let usage = Usage { units: gate.held.value, overage, covered, overhead: gate.held.overhead };
-        Ok(self.consumed(applicable, &usage)?.unwrap_or_default())
+        self.consumed(applicable, &usage)
     }
 
     /// How an allowed call moves its caps.
@@ -193,8 +183,7 @@ impl Call<'_> {
                 overhead: metered.overhead,
             };
             let follows = !metered.delta.is_negative() || cap.follow_decrements;
-            let consumed =
-                if follows { self.consumed(applicable, &usage)?.unwrap_or_default() } else { Amount::ZERO };
+            let consumed = if follows { self.consumed(applicable, &usage)? } else { Amount::ZERO };
             let roll = cap.rolled(now);
             if consumed.is_zero() && roll.is_none() {
                 continue;
@@ -207,49 +196,34 @@ impl Call<'_> {
         Ok(moves)
     }
 
-    /// What `usage` consumes of a cap, in the cap's credit; `None` where the cap does not count it.
-    fn consumed(&self, applicable: &Applicable<'_>, usage: &Usage) -> Result<Option<Amount>, OutOfRange> {
-        let cap = applicable.cap;
+    /// What `usage` consumes of a cap, in the cap's credit.
+    fn consumed(&self, applicable: &Applicable<'_>, usage: &Usage) -> Result<Amount, OutOfRange> {
+        let (cap, currency) = (applicable.cap, applicable.currency);
+        let exchange = &self.policy.exchange;
         let counted = if cap.overage_only { usage.overage } else { usage.units };
-        let Some(currency) = applicable.currency else { return Ok(None) };
-        if cap.overhead_cost {
-            if self.policy.exchange.unit_worth(currency).is_none() {
-                return Ok(None);
-            }
+        let consumed = if cap.overhead_cost {
             let runes = if usage.units.is_zero() {
                 // Cost without units is no overage.
                 if cap.overage_only { Amount::ZERO } else { usage.overhead }
             } else {
                 let counted = counted.checked_sub(usage.covered).ok_or(OutOfRange)?;
-                if counted == usage.units {
-                    usage.overhead
-                } else {
-                    share(usage.overhead, counted, usage.units)?
-                }
+                if counted == usage.units { usage.overhead } else { share(usage.overhead, counted, usage.units)? }
             };
-            return self
-                .policy
-                .exchange
-                .from_runes(runes, currency, Amount::ZERO)
-                .ok_or(OutOfRange)
-                .map(Some);
-        }
-        if cap.credit == self.credit.name {
-            return counted.checked_sub(usage.covered).ok_or(OutOfRange).map(Some);
-        }
-        let Some(used) = self.credit.currency.filter(|used| self.policy.exchange.unit_worth(*used).is_some())
-        else {
-            return Ok(None);
+            exchange.from_runes(runes, currency, Amount::ZERO)
+        } else if cap.credit == self.credit.name {
+            counted.checked_sub(usage.covered)
+        } else {
+            let used = self.credit.currency.ok_or(OutOfRange)?;
+            let from = if cap.overage_only { self.billable } else { self.position };
+            if usage.covered.is_zero() {
+                exchange.convert(counted, used, from, currency, Amount::ZERO)
+            } else {
+                let whole = exchange.to_runes(counted, used, from).ok_or(OutOfRange)?;
+                let paid = exchange.to_runes(usage.covered, used, self.billable).ok_or(OutOfRange)?;
+                whole.checked_sub(paid).and_then(|runes| exchange.from_runes(runes, currency, Amount::ZERO))
+            }
         };
-        let from = if cap.overage_only { self.billable } else { self.position };
-        let exchange = &self.policy.exchange;
-        if usage.covered.is_zero() {
-            return exchange.convert(counted, used, from, currency, Amount::ZERO).ok_or(OutOfRange).map(Some);
-        }
-        let whole = exchange.to_runes(counted, used, from).ok_or(OutOfRange)?;
-        let paid = exchange.to_runes(usage.covered, used, self.billable).ok_or(OutOfRange)?;
-        let runes = whole.checked_sub(paid).ok_or(OutOfRange)?;
-        exchange.from_runes(runes, currency, Amount::ZERO).ok_or(OutOfRange).map(Some)
+        consumed.ok_or(OutOfRange)
     }
 }
 
@@ -257,12 +231,7 @@ impl Call<'_> {
 pub(super) fn rolls(caps: &[Applicable<'_>], now: i64) -> Vec<CapMove> {
     let rolled = |applicable: &Applicable<'_>| {
         let roll = applicable.cap.rolled(now)?;
-        Some(CapMove {
-            holder: applicable.holder.clone(),
-            roll: Some(roll),
-            consumed: Amount::ZERO,
-            crossed: false,
-        })
+        Some(CapMove { holder: applicable.holder.clone(), roll: Some(roll), consumed: Amount::ZERO, crossed: false })
     };
     caps.iter().filter_map(rolled).collect()
 }

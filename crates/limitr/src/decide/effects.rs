@@ -43,7 +43,7 @@ pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>, now: i64
         }
         if !movement.consumed.is_zero() {
             cap.meter_value = cap.meter_value.saturating_add(movement.consumed);
-            if !change.moved.contains(&position) {
+            if !movement.consumed.is_negligible() && !change.moved.contains(&position) {
                 change.moved.push(position);
             }
         }

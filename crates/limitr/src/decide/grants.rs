@@ -54,12 +54,7 @@ impl Live {
 }
 
 /// The customer's unexpired grants, rolled to `now`. Those whose topup the plan no longer has are left out.
-pub(crate) fn live(
-    policy: &Compiled,
-    plan: Option<&Arc<CompiledPlan>>,
-    customer: &Customer,
-    now: i64,
-) -> Vec<Live> {
+pub(crate) fn live(policy: &Compiled, plan: Option<&Arc<CompiledPlan>>, customer: &Customer, now: i64) -> Vec<Live> {
     customer.grants.values().filter_map(|grant| revive(policy, plan, grant, now)).collect()
 }
 
@@ -251,9 +246,8 @@ impl Live {
             return Some((units, units));
         }
         let (used, own) = (credit.currency?, self.currency?);
-        let cost = |units: Amount| {
-            policy.exchange.convert(units, used, position, own, Amount::ZERO).map(Amount::or_zero)
-        };
+        let cost =
+            |units: Amount| policy.exchange.convert(units, used, position, own, Amount::ZERO).map(Amount::or_zero);
         // A cheaper volume band can make units cost less than nothing; drawing never adds balance.
         if let Some(need) = cost(left).filter(|need| need.at_most(self.balance)) {
             return Some((left, need.min(self.balance)));
@@ -276,8 +270,7 @@ pub(crate) fn bought(policy: &Compiled, credit: &CompiledCredit, billable: Amoun
         let units = if grant.credit == credit.name {
             Some(grant.balance)
         } else {
-            let convert =
-                |own, used| policy.exchange.convert(grant.balance, own, Amount::ZERO, used, position);
+            let convert = |own, used| policy.exchange.convert(grant.balance, own, Amount::ZERO, used, position);
             grant.currency.zip(credit.currency).and_then(|(own, used)| convert(own, used))
         };
         bought = bought.saturating_add(units.unwrap_or_default().or_zero()).min(Amount::UNBOUNDED);

@@ -191,19 +191,12 @@ pub(crate) fn limit_in_force<'p>(
     now: i64,
 ) -> Option<LimitInForce<'p>> {
     let own = people.get(site.owner).and_then(|owner| owner.live_override(&site.entitlement.name, now));
-    let own = own
-        .and_then(|limit| policy.compile_limit(limit))
-        .map(|limit| LimitInForce::Override(Box::new(limit)));
+    let own = own.and_then(|limit| policy.compile_limit(limit)).map(|limit| LimitInForce::Override(Box::new(limit)));
     own.or(site.entitlement.limit.as_ref().map(LimitInForce::Plan))
 }
 
 /// The period and the amounts (steps 3 and 4). `None`: a number cannot be used.
-fn measure<'p>(
-    limit: LimitInForce<'p>,
-    meter: Option<&Meter>,
-    request: &Request<'_>,
-    now: i64,
-) -> Option<Metered<'p>> {
+fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request<'_>, now: i64) -> Option<Metered<'p>> {
     let stored = meter.map_or(Amount::ZERO, |meter| meter.value);
     let roll = meter.and_then(|meter| limit.period?.rolled(meter.started, now));
     let (before, overhead_before) = match (meter, roll) {
@@ -233,8 +226,7 @@ fn measure<'p>(
     };
     // The sum must be storable too, or the call would be half applied.
     overhead_before.checked_add(overhead)?;
-    let no_overage = limit.mode == Mode::Observe || limit.hard_trailing;
-    let overage = if no_overage { Amount::ZERO } else { overage(before, after, limit.value)? };
+    let overage = overage(&limit, before, after)?;
     let price_diff = price_diff(&limit, before, after)?;
     Some(Metered {
         roll,
@@ -255,13 +247,13 @@ fn measure<'p>(
     })
 }
 
-/// Units past both the limit and the meter; amounts a decision takes for zero are zero.
-fn overage(before: Amount, after: Amount, limit: Amount) -> Option<Amount> {
-    if after <= limit || after <= before {
+/// Units past both the limit and the meter; none where nothing past the limit is billed.
+fn overage(limit: &CompiledLimit, before: Amount, after: Amount) -> Option<Amount> {
+    let billed = limit.mode != Mode::Observe && !limit.hard_trailing;
+    if !billed || after <= limit.value || after <= before {
         return Some(Amount::ZERO);
     }
-    let overage = after.checked_sub(before.max(limit))?;
-    Some(if overage.is_spent() { Amount::ZERO } else { overage })
+    after.checked_sub(before.max(limit.value))
 }
 
 /// `Some(None)` without a price, `None` out of range.
@@ -297,7 +289,7 @@ fn gates<'p>(
 
     // What grants can do is asked for only where something may lie past the limit.
     let mut gate_covered = Amount::ZERO;
-    if !gate_overage.is_zero() && metered.limit.grants_apply {
+    if !gate_overage.is_spent() && metered.limit.grants_apply {
         if let Some(owner) = people.get(site.owner).filter(|owner| !owner.grants.is_empty()) {
             let plan = plan_of(policy, people, site.owner);
             let purse = sorted(policy, &metered.limit.credit, live(policy, plan, owner, now));
@@ -314,7 +306,7 @@ fn gates<'p>(
         }
     }
 
-    let applicable = caps::applicable(people, request, &metered.limit.credit.name, policy, now);
+    let applicable = caps::applicable(people, request, &metered.limit.credit, policy, now);
     if gated && !applicable.is_empty() {
         let call = caps::Call { policy, credit: &metered.limit.credit, position, billable };
         let gate = caps::Gate { metered, held: &held, gate_overage, gate_covered };
@@ -388,11 +380,10 @@ pub(crate) fn held(meter: Option<&Meter>, now: i64) -> Option<Held> {
 
 /// The overage the call would cause if everything held happened too.
 fn gate_overage(metered: &Metered<'_>, held: &Held) -> Option<Amount> {
-    let no_overage = metered.limit.mode == Mode::Observe || metered.limit.hard_trailing;
-    if held.value.is_zero() || no_overage {
+    if held.value.is_zero() {
         return Some(metered.overage);
     }
-    overage(metered.before, metered.after.checked_add(held.value)?, metered.limit.value)
+    overage(&metered.limit, metered.before, metered.after.checked_add(held.value)?)
 }
 
 /// Tokens in the bucket now; a bucket never used is full.
@@ -407,9 +398,7 @@ pub(crate) fn available(meter: Option<&Meter>, bucket: crate::policy::Bucket, no
 fn spend(metered: &Metered<'_>, meter: Option<&Meter>, now: i64) -> Option<BucketState> {
     let tokens = metered.tokens?.saturating_sub(metered.delta);
     // A clock that went back must not refill the same time twice.
-    let last = meter
-        .filter(|_| metered.roll.is_none())
-        .and_then(Meter::bucket)
-        .map_or(now, |bucket| bucket.last_refill);
+    let last =
+        meter.filter(|_| metered.roll.is_none()).and_then(Meter::bucket).map_or(now, |bucket| bucket.last_refill);
     Some(BucketState { tokens, last_refill: last.max(now) })
 }

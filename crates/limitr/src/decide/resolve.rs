@@ -7,11 +7,7 @@ use crate::Denial;
 use crate::policy::{Compiled, CompiledEntitlement, CompiledPlan};
 use crate::state::{CALLER, Locked};
 
-pub(super) fn site<'p>(
-    policy: &'p Compiled,
-    people: &Locked<'_, '_>,
-    entitlement: &str,
-) -> Result<Site<'p>, Denial> {
+pub(super) fn site<'p>(policy: &'p Compiled, people: &Locked<'_, '_>, entitlement: &str) -> Result<Site<'p>, Denial> {
     let plan = plan_of(policy, people, CALLER).ok_or(Denial::UnknownEntitlement)?;
     let entitlement = plan.entitlements.get(entitlement).ok_or(Denial::UnknownEntitlement)?;
     let owner = owner_of(people, entitlement).ok_or(Denial::NoScopeCustomer)?;

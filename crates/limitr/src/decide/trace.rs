@@ -58,10 +58,7 @@ pub(super) fn unresolved(denial: Denial, entitlement: &str) -> Found {
 
 pub(super) fn resolved(site: &Site<'_>, people: &Locked<'_, '_>) -> Found {
     let owner = people.get(site.owner).map(|owner| owner.id.to_string()).unwrap_or_default();
-    (
-        format!("entitlement `{}` of plan `{}`, metered on `{owner}`", site.entitlement.name, site.plan.name),
-        Vec::new(),
-    )
+    (format!("entitlement `{}` of plan `{}`, metered on `{owner}`", site.entitlement.name, site.plan.name), Vec::new())
 }
 
 pub(super) fn amounts(metered: &Metered<'_>) -> Found {
@@ -108,9 +105,6 @@ pub(super) fn limit(metered: &Metered<'_>, held: &Held, fits: bool) -> Found {
     (format!("{mode} limit {}", if fits { "passes" } else { "denies" }), numbers)
 }
 
-fn as_map<S: serde::Serializer>(
-    numbers: &[(&'static str, Amount)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn as_map<S: serde::Serializer>(numbers: &[(&'static str, Amount)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(numbers.iter().copied())
 }

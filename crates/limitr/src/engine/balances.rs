@@ -207,13 +207,12 @@ impl<'a> NewCap<'a> {
     fn build(&self, policy: &Compiled, id: impl FnOnce(&str) -> String, now: i64) -> Result<Cap, Error> {
         let credit = self.credit.as_deref().unwrap_or("rune");
         let Some(currency) = policy.exchange.id(credit) else {
-            return Err(Error::argument("unknown_credit", format!("unknown credit or currency `{credit}`"))
-                .at("credit"));
+            return Err(
+                Error::argument("unknown_credit", format!("unknown credit or currency `{credit}`")).at("credit")
+            );
         };
-        let refused =
-            |why: &str| Error::argument("refused_cap", format!("a cap in `{credit}` {why}")).at("cap");
-        let exchangeable =
-            self.exchangeable.unwrap_or_else(|| policy.exchange.exchanges_by_default(currency));
+        let refused = |why: &str| Error::argument("refused_cap", format!("a cap in `{credit}` {why}")).at("cap");
+        let exchangeable = self.exchangeable.unwrap_or_else(|| policy.exchange.exchanges_by_default(currency));
         if exchangeable && policy.exchange.is_stairstep(currency) {
             return Err(refused("cannot convert other credits: a stairstep has no price per unit"));
         }
@@ -224,8 +223,7 @@ impl<'a> NewCap<'a> {
             return Err(refused("resets every 0 ms or less"));
         }
         let unit = policy.credit(credit).map_or(Unit::FLOAT, |credit| credit.unit);
-        let value =
-            self.value.in_unit(unit).ok_or_else(|| refused("has a ceiling that is no amount of it"))?;
+        let value = self.value.in_unit(unit).ok_or_else(|| refused("has a ceiling that is no amount of it"))?;
         let id = self.id.clone().unwrap_or_else(|| id(credit));
         if id.is_empty() {
             return Err(refused("has an empty id"));
@@ -247,6 +245,13 @@ impl<'a> NewCap<'a> {
         cap.last_reset = calendar_start(&cap, now);
         Ok(cap)
     }
+}
+
+/// What is done to a cap that is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CapChange {
+    Reset,
+    Remove,
 }
 
 impl Limitr {
@@ -281,10 +286,7 @@ impl Limitr {
             let granted = include_topups(&plan, customer, now, &*self.ids);
             let changed = !granted.is_empty() || customer.grants.len() != before;
             let granted = if heard { granted } else { Vec::new() };
-            Some((
-                changed,
-                granted.into_iter().map(|grant| granted_event(&policy, customer, grant)).collect(),
-            ))
+            Some((changed, granted.into_iter().map(|grant| granted_event(&policy, customer, grant)).collect()))
         });
         let (changed, events) = changed.flatten().unwrap_or_default();
         self.tell(events);
@@ -309,8 +311,7 @@ impl Limitr {
     pub fn credit_exchange(&self, from: &str, to: &str, value: Amount) -> Option<Amount> {
         let policy = self.policy.load();
         let exchange = &policy.exchange;
-        let converted =
-            exchange.convert(value, exchange.id(from)?, Amount::ZERO, exchange.id(to)?, Amount::ZERO);
+        let converted = exchange.convert(value, exchange.id(from)?, Amount::ZERO, exchange.id(to)?, Amount::ZERO);
         converted.map(Amount::rounded)
     }
 
@@ -342,32 +343,30 @@ impl Limitr {
 
     /// Sets a ceiling's count to zero and starts its period anew; false when there is none.
     pub fn reset_customer_cap(&self, customer: &str, id: &str) -> bool {
-        let now = self.clock.now();
-        self.change_cap("customer-cap-reset", customer, |customer| {
-            let cap = customer.caps.get_mut(id)?;
-            cap.meter_value = Amount::ZERO;
-            cap.started = now;
-            cap.last_reset = calendar_start(cap, now);
-            Some(cap.clone())
-        })
+        self.change_customer_cap(customer, id, CapChange::Reset, true)
     }
 
     /// Takes a ceiling away; false when there is none.
     pub fn remove_customer_cap(&self, customer: &str, id: &str) -> bool {
-        self.change_cap("customer-cap-removed", customer, |customer| customer.caps.remove(id))
+        self.change_customer_cap(customer, id, CapChange::Remove, true)
     }
 
-    fn change_cap(
-        &self,
-        event: &str,
-        customer: &str,
-        change: impl FnOnce(&mut Customer) -> Option<Cap>,
-    ) -> bool {
+    pub(crate) fn change_customer_cap(&self, customer: &str, id: &str, change: CapChange, events: bool) -> bool {
         let policy = self.policy.load();
-        let heard = self.heard();
+        let now = self.clock.now();
+        let heard = self.heard() && events;
         let changed = self.store.with(customer, |customer| {
-            let cap = change(customer)?;
-            Some(heard.then(|| cap_event(event, &policy, cap, customer)))
+            let (name, cap) = match change {
+                CapChange::Reset => {
+                    let cap = customer.caps.get_mut(id)?;
+                    cap.meter_value = Amount::ZERO;
+                    cap.started = now;
+                    cap.last_reset = calendar_start(cap, now);
+                    ("customer-cap-reset", cap.clone())
+                }
+                CapChange::Remove => ("customer-cap-removed", customer.caps.remove(id)?),
+            };
+            Some(heard.then(|| cap_event(name, &policy, cap, customer)))
         });
         let Some(event) = changed.flatten() else { return false };
         self.tell(event.into_iter().collect());
@@ -375,12 +374,7 @@ impl Limitr {
     }
 
     /// The caps a call brings along; their ids are `tmp-<credit>` where they have none.
-    pub(super) fn call_caps(
-        &self,
-        policy: &Compiled,
-        caps: &[CallCap<'_>],
-        now: i64,
-    ) -> Result<Vec<Cap>, Error> {
+    pub(super) fn call_caps(&self, policy: &Compiled, caps: &[CallCap<'_>], now: i64) -> Result<Vec<Cap>, Error> {
         caps.iter().map(|CallCap(cap)| cap.build(policy, |credit| format!("tmp-{credit}"), now)).collect()
     }
 }
@@ -446,7 +440,6 @@ fn granted_event(policy: &Compiled, customer: &Customer, grant: Grant) -> Event 
 }
 
 fn cap_event(name: &str, policy: &Compiled, cap: Cap, customer: &Customer) -> Event {
-    let payload =
-        CapEvent { cap: cap.in_event(), customer: record(policy, customer), caller: None, entitlement: None };
+    let payload = CapEvent { cap: cap.in_event(), customer: record(policy, customer), caller: None, entitlement: None };
     Event::new(name, Payload::Cap(Box::new(payload)))
 }

@@ -301,8 +301,7 @@ impl Limitr {
     /// `alt_id_taken` when it belongs to another, `invalid_id`.
     pub fn add_alt_id(&self, id: &str, alt: &str) -> Result<bool, Error> {
         valid_id(alt, "alt")?;
-        let Some((id, mut alts)) =
-            self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone()))
+        let Some((id, mut alts)) = self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone()))
         else {
             return Ok(false);
         };
@@ -316,9 +315,7 @@ impl Limitr {
 
     /// Takes an alternate id away; false when the customer is unknown or does not have it.
     pub fn remove_alt_id(&self, id: &str, alt: &str) -> bool {
-        let Some((id, alts)) =
-            self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone()))
-        else {
+        let Some((id, alts)) = self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone())) else {
             return false;
         };
         let left: Vec<Name> = alts.iter().filter(|known| ***known != *alt).cloned().collect();
@@ -393,8 +390,7 @@ impl Limitr {
                 return None;
             }
             let wish = Wish::Units(Amount::ONE.into());
-            let request =
-                Request { entitlement: &subscription.name, wish, overhead: None, caps: &[], force: false };
+            let request = Request { entitlement: &subscription.name, wish, overhead: None, caps: &[], force: false };
             Some(commit(&policy, people, &request, &EventData::Plain, now, heard))
         });
         let Some((decision, events)) = charged.flatten() else { return false };
@@ -456,11 +452,9 @@ fn overridden(policy: &Compiled, in_force: Option<&Limit>, fields: &Value) -> Re
 
 fn valid_id(id: &str, path: &str) -> Result<(), Error> {
     if id.is_empty() || id.len() > MAX_ID {
-        return Err(Error::argument(
-            "invalid_id",
-            format!("an id has 1 to {MAX_ID} bytes, this one has {}", id.len()),
-        )
-        .at(path));
+        return Err(
+            Error::argument("invalid_id", format!("an id has 1 to {MAX_ID} bytes, this one has {}", id.len())).at(path)
+        );
     }
     Ok(())
 }

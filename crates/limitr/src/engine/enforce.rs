@@ -217,8 +217,7 @@ impl Limitr {
             }
             Ok((decision, events))
         });
-        let (decision, events) =
-            outcome.unwrap_or(Ok((Decision::denied(Denial::UnknownCustomer), Vec::new())))?;
+        let (decision, events) = outcome.unwrap_or(Ok((Decision::denied(Denial::UnknownCustomer), Vec::new())))?;
         self.tell(events);
         Ok(decision)
     }
@@ -259,8 +258,7 @@ impl Limitr {
         let now = self.clock.now();
         let heard = self.heard();
         let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
-        let outcome =
-            self.store.enter(customer, |people| commit(&policy, people, &request, event, now, heard));
+        let outcome = self.store.enter(customer, |people| commit(&policy, people, &request, event, now, heard));
         let Some((decision, events)) = outcome else { return Decision::denied(Denial::UnknownCustomer) };
         self.tell(events);
         decision
@@ -303,13 +301,7 @@ fn request<'a>(call: &Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {
         Some(overhead) => Some(overhead.in_unit(crate::policy::Unit::FLOAT)?),
         None => None,
     };
-    Some(Request {
-        entitlement: call.entitlement,
-        wish: call.wish.clone(),
-        overhead,
-        caps,
-        force: call.force,
-    })
+    Some(Request { entitlement: call.entitlement, wish: call.wish.clone(), overhead, caps, force: call.force })
 }
 
 /// What the caller is told.

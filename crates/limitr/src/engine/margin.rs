@@ -148,9 +148,8 @@ impl Limitr {
                 return Err(Error::argument("unknown_entitlement", message).at(path));
             };
             let Some(limit) = entitlement.limit.as_ref().map(LimitInForce::Plan) else { continue };
-            let out_of_range = || {
-                Error::argument("invalid_value", "the usage is not an amount of the credit").at(path.clone())
-            };
+            let out_of_range =
+                || Error::argument("invalid_value", "the usage is not an amount of the credit").at(path.clone());
             let unit = limit.credit.unit;
             let value = item.value.in_unit(unit).ok_or_else(out_of_range)?;
             let bound = match &item.limit {
@@ -163,11 +162,7 @@ impl Limitr {
                 None => value.checked_mul(limit.credit.overhead_cost).ok_or_else(out_of_range)?,
             };
             let revenue = revenue(&limit, value, bound).and_then(|revenue| revenue.checked_mul(times));
-            margin.add(
-                name,
-                revenue.ok_or_else(out_of_range)?,
-                cost.checked_mul(times).ok_or_else(out_of_range)?,
-            );
+            margin.add(name, revenue.ok_or_else(out_of_range)?, cost.checked_mul(times).ok_or_else(out_of_range)?);
         }
         Ok(Some(margin.finished()))
     }
@@ -209,8 +204,7 @@ impl CustomerMargin {
     fn add(&mut self, entitlement: &str, revenue: Amount, cost: Amount) {
         self.total.revenue = self.total.revenue.saturating_add(revenue);
         self.total.cost = self.total.cost.saturating_add(cost);
-        self.entitlements
-            .insert(entitlement.to_owned(), EntitlementMargin { revenue, cost, ..Default::default() });
+        self.entitlements.insert(entitlement.to_owned(), EntitlementMargin { revenue, cost, ..Default::default() });
     }
 
     /// With margins taken and everything rounded, last of all.

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+pub(crate) use balances::CapChange;
 pub use balances::{CallCap, NewCap};
 pub use customers::NewCustomer;
 pub use enforce::{Call, Explanation};
@@ -204,9 +205,9 @@ impl Limitr {
 
     /// Removes a listener; false when it is not there.
     pub fn off(&self, id: ListenerId) -> bool {
-        let before = self.listeners.rcu(|listeners| {
-            listeners.iter().filter(|listener| listener.id != id).cloned().collect::<Vec<_>>()
-        });
+        let before = self
+            .listeners
+            .rcu(|listeners| listeners.iter().filter(|listener| listener.id != id).cloned().collect::<Vec<_>>());
         before.iter().any(|listener| listener.id == id)
     }
 

@@ -6,8 +6,8 @@ use super::Limitr;
 use crate::Error;
 use crate::events::{Event, Payload, PlanEvent, PolicyEvent};
 use crate::policy::{
-    Change, Compiled, Format, Plan, Policy, difference, parse_document, read_document_value, read_plan_value,
-    validate, write,
+    Change, Compiled, Format, Plan, Policy, difference, parse_document, read_document_value, read_plan_value, validate,
+    write,
 };
 
 impl Limitr {
@@ -44,10 +44,7 @@ impl Limitr {
     pub fn delete_plan(&self, id: &str) -> bool {
         let removed = self.edit(|policy| {
             let mut source = policy.source.clone();
-            let plan = source
-                .plans
-                .shift_remove(id)
-                .ok_or_else(|| Error::argument("unknown_plan", "unknown plan"))?;
+            let plan = source.plans.shift_remove(id).ok_or_else(|| Error::argument("unknown_plan", "unknown plan"))?;
             Ok((Compiled::new(source), plan))
         });
         let Ok(plan) = removed else { return false };

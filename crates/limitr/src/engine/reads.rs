@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::Limitr;
 use crate::Amount;
-use crate::decide::{
-    LimitInForce, Site, available, bought, held, limit_in_force, live, owner_of, plan_of, sorted,
-};
+use crate::decide::{LimitInForce, Site, available, bought, held, limit_in_force, live, owner_of, plan_of, sorted};
 use crate::policy::{Compiled, CompiledEntitlement, CompiledPlan, Credit, Entitlement, Limit, Mode, Plan};
 use crate::state::{CALLER, Locked, Meter};
 
@@ -98,9 +96,8 @@ impl Limitr {
     /// The limit plus (with `grants`) what grants buy. `id` may be a customer or a plan.
     #[must_use]
     pub fn limit(&self, id: &str, entitlement: &str, grants: bool) -> Option<Amount> {
-        let limit = self.read(id, entitlement, |reading| {
-            Some(reading.limit.value.saturating_add(reading.bought(grants)))
-        });
+        let limit =
+            self.read(id, entitlement, |reading| Some(reading.limit.value.saturating_add(reading.bought(grants))));
         limit.or_else(|| self.declared(id, entitlement, |limit| limit.value)).map(Amount::rounded)
     }
 
@@ -133,9 +130,7 @@ impl Limitr {
     /// Units per ms between the last two calls; 0 with fewer.
     #[must_use]
     pub fn rate(&self, customer: &str, entitlement: &str) -> Option<f64> {
-        self.read(customer, entitlement, |reading| {
-            Some(reading.meter.map_or(0.0, |meter| meter.history.rate()))
-        })
+        self.read(customer, entitlement, |reading| Some(reading.meter.map_or(0.0, |meter| meter.history.rate())))
     }
 
     /// The last rate minus the one before; 0 with fewer than three calls.

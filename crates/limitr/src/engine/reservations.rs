@@ -201,24 +201,19 @@ impl Limitr {
         };
         let wish = match reserve.value {
             Some(value) => Wish::Units(value),
-            None => match self.predict(
-                &policy,
-                reserve.customer,
-                reserve.entitlement,
-                reserve.quantile,
-                &reserve.basis,
-            ) {
-                Some(prediction) => Wish::Units(prediction.value.into()),
-                None => Wish::Increment,
-            },
+            None => {
+                match self.predict(&policy, reserve.customer, reserve.entitlement, reserve.quantile, &reserve.basis) {
+                    Some(prediction) => Wish::Units(prediction.value.into()),
+                    None => Wish::Increment,
+                }
+            }
         };
         let request = Request { entitlement: reserve.entitlement, wish, overhead, caps: &[], force: false };
         let expires_on = now.checked_add(reserve.ttl.unwrap_or(policy.source.hold_ttl))?;
         self.store
             .enter(reserve.customer, |people| {
                 let decided = decide(&policy, people, &request, now, &mut Silent);
-                let (None, Some(site), Some(metered)) = (decided.denied, &decided.site, &decided.metered)
-                else {
+                let (None, Some(site), Some(metered)) = (decided.denied, &decided.site, &decided.metered) else {
                     return None;
                 };
                 if !metered.delta.is_positive() {
@@ -234,8 +229,7 @@ impl Limitr {
                 };
                 let credit = metered.limit.credit.name.clone();
                 let owner = people.get_mut(site.owner)?;
-                let meter =
-                    owner.meters.get_or_insert_with(&site.entitlement.name, || Meter::new(credit, now))?;
+                let meter = owner.meters.get_or_insert_with(&site.entitlement.name, || Meter::new(credit, now))?;
                 let id = self.ids.id();
                 let holds = meter.holds_mut();
                 // Lapsed holds go as new ones come, or abandoned ones would pile up.
@@ -271,14 +265,7 @@ impl Limitr {
             };
             let basis = Basis { basis: None, segment: None, context };
             if let Wish::Units(value) = call.wish {
-                self.learn(
-                    call.customer,
-                    call.entitlement,
-                    &value,
-                    call.overhead.as_ref(),
-                    &basis,
-                    dropped.as_ref(),
-                );
+                self.learn(call.customer, call.entitlement, &value, call.overhead.as_ref(), &basis, dropped.as_ref());
             }
         }
         Ok(decision)

@@ -107,12 +107,10 @@ impl Period {
         }
         match (schedule, every) {
             (Some(schedule), _) => Some(Self::Calendar(schedule)),
-            (None, every) => {
-                Some(Self::Every(every.unwrap_or(model::THIRTY_DAYS))).filter(|period| match period {
-                    Self::Every(ms) => *ms > 0,
-                    Self::Calendar(_) => true,
-                })
-            }
+            (None, every) => Some(Self::Every(every.unwrap_or(model::THIRTY_DAYS))).filter(|period| match period {
+                Self::Every(ms) => *ms > 0,
+                Self::Calendar(_) => true,
+            }),
         }
     }
 
@@ -150,8 +148,7 @@ impl Compiled {
         let exchange = Exchange::new(&source, &curves);
         let mut credits = FixedMap::default();
         for (name, credit) in &source.credits {
-            let credit =
-                CompiledCredit::new(name, credit.clone(), curves.get(name.as_str()).cloned(), &exchange);
+            let credit = CompiledCredit::new(name, credit.clone(), curves.get(name.as_str()).cloned(), &exchange);
             credits.insert(credit.name.clone(), Arc::new(credit));
         }
         let mut compiled = Self { exchange, credits, plans: FixedMap::default(), default_plan: None, source };
@@ -181,17 +178,15 @@ impl Compiled {
     pub(crate) fn compile_limit(&self, limit: &model::Limit) -> Option<CompiledLimit> {
         let credit = self.credits.get(limit.credit.as_str()).cloned();
         // Only a policy loaded without validation names a credit that is not there: a plain unpriced one stands in.
-        let credit = credit.unwrap_or_else(|| {
-            Arc::new(CompiledCredit::new(&limit.credit, Credit::default(), None, &self.exchange))
-        });
+        let credit = credit
+            .unwrap_or_else(|| Arc::new(CompiledCredit::new(&limit.credit, Credit::default(), None, &self.exchange)));
         let unit = credit.unit;
         let hard = limit.mode == Mode::Hard;
         let governor = limit.governor.as_ref().filter(|governor| governor.enabled && hard);
         let governor = match governor {
-            Some(governor) => Some(Bucket {
-                capacity: governor.capacity?.in_unit(unit).ok()?,
-                refill_rate: governor.refill_rate?,
-            }),
+            Some(governor) => {
+                Some(Bucket { capacity: governor.capacity?.in_unit(unit).ok()?, refill_rate: governor.refill_rate? })
+            }
             None => None,
         };
         Some(CompiledLimit {

@@ -5,9 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map as Object, Value, json};
 
-use super::model::{
-    Credit, Entitlement, Extensions, Governor, Limit, Plan, Policy, Price, Reset, THIRTY_DAYS, Topup,
-};
+use super::model::{Credit, Entitlement, Extensions, Governor, Limit, Plan, Policy, Price, Reset, THIRTY_DAYS, Topup};
 use super::units::{Measure, Unit};
 
 /// One difference.
@@ -24,8 +22,7 @@ pub struct Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = |value: &Option<Value>| matches!(value, Some(Value::Object(_) | Value::Array(_)));
-        let shown =
-            |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), Value::to_string);
+        let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), Value::to_string);
         match (&self.before, &self.after) {
             (None, after) if whole(after) => write!(f, "{}: added", self.path),
             (before, None) if whole(before) => write!(f, "{}: removed", self.path),
@@ -91,9 +88,7 @@ fn settled_credit(credit: &Credit) -> Value {
     tiers.sort_by_key(|tier| (tier.up_to.is_none(), tier.up_to));
     let tiers: Vec<Value> = tiers
         .iter()
-        .map(|tier| {
-            with(json!({"up_to": tier.up_to, "price": settled_price(Some(&tier.price))}), &tier.extensions)
-        })
+        .map(|tier| with(json!({"up_to": tier.up_to, "price": settled_price(Some(&tier.price))}), &tier.extensions))
         .collect();
     let settled = json!({
         "unit": credit.unit,
@@ -111,14 +106,12 @@ fn settled_credit(credit: &Credit) -> Value {
 }
 
 fn settled_price(price: Option<&Price>) -> Value {
-    price
-        .map_or(Value::Null, |price| with(json!({"amount": price.amount, "id": price.id}), &price.extensions))
+    price.map_or(Value::Null, |price| with(json!({"amount": price.amount, "id": price.id}), &price.extensions))
 }
 
 fn settled_plan(plan: &Plan, policy: &Policy) -> Value {
-    let entitlement = |(name, entitlement): (&String, &Entitlement)| {
-        (name.clone(), settled_entitlement(entitlement, policy))
-    };
+    let entitlement =
+        |(name, entitlement): (&String, &Entitlement)| (name.clone(), settled_entitlement(entitlement, policy));
     let topup = |(name, topup): (&String, &Topup)| (name.clone(), settled_topup(topup, policy));
     let settled = json!({
         "label": plan.label,

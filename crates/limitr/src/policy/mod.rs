@@ -12,16 +12,14 @@ mod units;
 mod validate;
 
 pub(crate) use compile::{
-    Bucket, Compiled, CompiledCredit, CompiledEntitlement, CompiledLimit, CompiledPlan, CompiledTopup,
-    Period, Refill,
+    Bucket, Compiled, CompiledCredit, CompiledEntitlement, CompiledLimit, CompiledPlan, CompiledTopup, Period, Refill,
 };
 pub use diff::{Change, difference};
 pub use formats::{Format, FormatError, parse, write};
 pub use model::*;
 pub use node::{Key, Kind, Node};
 pub use read::{
-    Document, parse_document, read_document, read_document_value, read_limit_over, read_limit_value,
-    read_plan_value,
+    Document, parse_document, read_document, read_document_value, read_limit_over, read_limit_value, read_plan_value,
 };
 pub use schedule::{Schedule, ScheduleError};
 pub use units::{Dimension, Measure, MeasureError, Unit, UnitError, parse_duration};

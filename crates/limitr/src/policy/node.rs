@@ -69,9 +69,9 @@ impl Node {
             Kind::Number(digits) => number(digits),
             Kind::Text(text) => Value::String(text.clone()),
             Kind::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Kind::Map(entries) => Value::Object(
-                entries.iter().map(|(key, value)| (key.text.clone(), value.to_json())).collect(),
-            ),
+            Kind::Map(entries) => {
+                Value::Object(entries.iter().map(|(key, value)| (key.text.clone(), value.to_json())).collect())
+            }
         }
     }
 
@@ -91,8 +91,7 @@ impl Node {
 pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
     let mut chars = text.chars();
-    let mut shown: String =
-        chars.by_ref().take(SHOWN).map(|char| if char.is_control() { ' ' } else { char }).collect();
+    let mut shown: String = chars.by_ref().take(SHOWN).map(|char| if char.is_control() { ' ' } else { char }).collect();
     if chars.next().is_some() {
         shown.push_str("...");
     }
@@ -113,8 +112,7 @@ fn from_json(value: &serde_json::Value, depth: usize) -> Result<Node, Problem> {
             Kind::List(items.iter().map(|item| from_json(item, depth + 1)).collect::<Result<_, _>>()?)
         }
         Value::Object(entries) => {
-            let entry =
-                |(key, value)| Ok((Key { text: String::clone(key), at: None }, from_json(value, depth + 1)?));
+            let entry = |(key, value)| Ok((Key { text: String::clone(key), at: None }, from_json(value, depth + 1)?));
             Kind::Map(entries.iter().map(entry).collect::<Result<_, Problem>>()?)
         }
     };

@@ -241,10 +241,7 @@ mod tests {
             "hourly:1",
         ] {
             let error = text.parse::<Schedule>().unwrap_err().to_string();
-            assert!(
-                error.starts_with(&format!("`{text}` is not a schedule; a schedule is `monthly:N`")),
-                "{error}"
-            );
+            assert!(error.starts_with(&format!("`{text}` is not a schedule; a schedule is `monthly:N`")), "{error}");
         }
     }
 

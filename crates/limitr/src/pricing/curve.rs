@@ -107,9 +107,7 @@ impl Curve {
                 break;
             }
             match band.up_to {
-                Some(up_to)
-                    if model == PricingModel::Stairstep || band.total(model, up_to)?.at_most(budget) =>
-                {
+                Some(up_to) if model == PricingModel::Stairstep || band.total(model, up_to)?.at_most(budget) => {
                     at = up_to;
                 }
                 None if model == PricingModel::Stairstep || band.rate.is_zero() => {
@@ -118,9 +116,7 @@ impl Curve {
                 _ => {
                     let end = match model {
                         PricingModel::Volume => budget.checked_div(band.rate)?,
-                        _ => {
-                            band.from.checked_add(budget.checked_sub(band.before)?.checked_div(band.rate)?)?
-                        }
+                        _ => band.from.checked_add(budget.checked_sub(band.before)?.checked_div(band.rate)?)?,
                     };
                     at = at.max(end);
                     break;
@@ -141,9 +137,7 @@ impl Band {
         match model {
             PricingModel::Volume | PricingModel::Flat => n.checked_mul(self.rate),
             PricingModel::Stairstep => Some(self.rate),
-            PricingModel::Tiered => {
-                self.before.checked_add(n.checked_sub(self.from)?.checked_mul(self.rate)?)
-            }
+            PricingModel::Tiered => self.before.checked_add(n.checked_sub(self.from)?.checked_mul(self.rate)?),
         }
     }
 

@@ -51,11 +51,7 @@ pub struct Cap {
     #[serde(default, skip_serializing_if = "no")]
     pub resets: bool,
     /// ... every this many ms from `started`, or
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "crate::policy::duration::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::policy::duration::optional")]
     pub reset_inc: Option<i64>,
     /// ... on a calendar schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]

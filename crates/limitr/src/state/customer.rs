@@ -88,9 +88,7 @@ impl Customer {
         match records {
             Value::Object(map) => map.values().map(Self::from_json).collect(),
             Value::Array(list) => list.iter().map(Self::from_json).collect(),
-            _ => {
-                Err(Error::argument("invalid_record", "customers are a map by id or a list").at("customers"))
-            }
+            _ => Err(Error::argument("invalid_record", "customers are a map by id or a list").at("customers")),
         }
     }
 

@@ -113,8 +113,7 @@ impl Learned {
         let mut all: Vec<_> = learned
             .iter()
             .map(|(entitlement, segments)| {
-                let segments =
-                    segments.iter().map(|(segment, estimate)| (segment.to_owned(), estimate.clone()));
+                let segments = segments.iter().map(|(segment, estimate)| (segment.to_owned(), estimate.clone()));
                 (entitlement.to_string(), segments.collect())
             })
             .collect();
@@ -173,13 +172,9 @@ mod tests {
 
     #[test]
     fn quantiles_match_the_tables() {
-        for (quantile, z) in [
-            (0.5, 0.0),
-            (0.9, 1.281_551_565_5),
-            (0.99, 2.326_347_874),
-            (0.01, -2.326_347_874),
-            (0.999, 3.090_232_306),
-        ] {
+        for (quantile, z) in
+            [(0.5, 0.0), (0.9, 1.281_551_565_5), (0.99, 2.326_347_874), (0.01, -2.326_347_874), (0.999, 3.090_232_306)]
+        {
             assert!((quantile_z(quantile) - z).abs() < 1e-8, "{quantile}: {}", quantile_z(quantile));
         }
         for odd in [0.0, 1.0, -5.0, 7.0, f64::NAN, f64::INFINITY] {

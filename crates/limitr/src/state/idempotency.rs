@@ -41,8 +41,7 @@ impl Replays {
     /// Remembers an outcome, forgetting those too old and, when full, the oldest.
     pub(crate) fn insert(&mut self, key: Name, replay: Replay) {
         while let Some(oldest) = self.order.front() {
-            let keep =
-                self.order.len() < KEPT && self.by_key.get(oldest).is_some_and(|old| fresh(old, replay.at));
+            let keep = self.order.len() < KEPT && self.by_key.get(oldest).is_some_and(|old| fresh(old, replay.at));
             if keep {
                 break;
             }

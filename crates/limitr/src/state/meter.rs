@@ -69,10 +69,9 @@ struct MeterRecord {
 
 impl From<MeterRecord> for Meter {
     fn from(record: MeterRecord) -> Self {
-        let bucket = record.governor_tokens.map(|tokens| BucketState {
-            tokens,
-            last_refill: record.governor_last_refill.unwrap_or(record.started),
-        });
+        let bucket = record
+            .governor_tokens
+            .map(|tokens| BucketState { tokens, last_refill: record.governor_last_refill.unwrap_or(record.started) });
         let more = More { holds: record.holds, estimates: record.estimates, bucket };
         Self {
             credit: record.credit,

@@ -91,12 +91,12 @@ impl<T> NameMap<T> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    pub(crate) fn entries(&self) -> &[(Name, T)] {
-        &self.0
-    }
-
     pub(crate) fn into_entries(self) -> Vec<(Name, T)> {
         self.0
+    }
+
+    pub(crate) fn entries(&self) -> &[(Name, T)] {
+        &self.0
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
@@ -118,6 +118,16 @@ impl<T> Default for NameMap<T> {
 impl<T: fmt::Debug> fmt::Debug for NameMap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<T> IntoIterator for NameMap<T> {
+    type Item = T;
+    type IntoIter = std::iter::Map<std::vec::IntoIter<(Name, T)>, fn((Name, T)) -> T>;
+
+    /// The values in order of their names.
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().map(|(_, value)| value)
     }
 }
 
@@ -171,10 +181,8 @@ mod tests {
 
     #[test]
     fn stays_sorted_and_the_last_duplicate_wins() {
-        let map: NameMap<i32> = [("b", 1), ("a", 2), ("b", 3)]
-            .map(|(name, value)| (Name::from(name), value))
-            .into_iter()
-            .collect();
+        let map: NameMap<i32> =
+            [("b", 1), ("a", 2), ("b", 3)].map(|(name, value)| (Name::from(name), value)).into_iter().collect();
         assert_eq!(map.iter().collect::<Vec<_>>(), [("a", &2), ("b", &3)]);
     }
 }

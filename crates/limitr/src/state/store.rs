@@ -173,8 +173,7 @@ impl Store {
         }
         let mut alts = write(&self.alts);
         for alt in wanted {
-            let taken =
-                alts.get(alt).is_some_and(|owner| owner != id) || (alt != id && self.find(alt).is_some());
+            let taken = alts.get(alt).is_some_and(|owner| owner != id) || (alt != id && self.find(alt).is_some());
             if taken {
                 return Err(alt.clone());
             }

@@ -48,10 +48,7 @@ fn date(days: i64) -> Date {
 
 fn weekday(name: &str) -> Option<i64> {
     let prefix: String = name.to_lowercase().chars().take(3).collect();
-    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-        .iter()
-        .position(|known| *known == prefix)
-        .map(|at| at as i64)
+    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().position(|known| *known == prefix).map(|at| at as i64)
 }
 
 /// Does a period of the schedule begin at midnight of this day?
@@ -64,9 +61,7 @@ fn begins(schedule: &str, days: i64) -> bool {
         ["monthly", "last"] => date.day == length,
         ["monthly", day] => day_number(day) == Some(date.day),
         ["weekly", name] => weekday(name) == Some(date.weekday),
-        ["nth_weekday", nth, name] => {
-            weekday(name) == Some(date.weekday) && nth.parse() == Ok((date.day - 1) / 7 + 1)
-        }
+        ["nth_weekday", nth, name] => weekday(name) == Some(date.weekday) && nth.parse() == Ok((date.day - 1) / 7 + 1),
         ["quarterly", day] => date.month % 3 == 1 && day_number(day) == Some(date.day),
         ["yearly", month_day] => match month_day.split_once('-') {
             Some((month, day)) => month.parse() == Ok(date.month) && day_number(day) == Some(date.day),

@@ -71,10 +71,7 @@ impl<'a> Calls<'a> {
     }
 
     fn small(&mut self) -> Value {
-        pick(
-            &mut self.rng,
-            &[json!(1), json!(1), json!(5), json!(0), json!(2.5), json!(0.1), json!(10), json!(100)],
-        )
+        pick(&mut self.rng, &[json!(1), json!(1), json!(5), json!(0), json!(2.5), json!(0.1), json!(10), json!(100)])
     }
 
     /// A value for a call: often exactly what is left, what a cap has room for, or a hair beside it.
@@ -103,10 +100,8 @@ impl<'a> Calls<'a> {
             return None;
         }
         // Never exactly 1e-9 off: which side of its own tolerance a comparison falls is nobody's promise.
-        let hair = pick(
-            &mut self.rng,
-            &["0", "0", "0", "0.0000000003", "0.0000000044", "-0.0000000044", "0.1", "-0.1"],
-        );
+        let hair =
+            pick(&mut self.rng, &["0", "0", "0", "0.00000000003", "0.0000000044", "-0.0000000044", "0.1", "-0.1"]);
         let value = left + amount::parse(hair)?;
         (value.abs() >= Decimal::new(5, 2)).then(|| amount::json(value))
     }
@@ -116,11 +111,8 @@ impl<'a> Calls<'a> {
         let caps: Vec<_> = model.find(customer)?.caps.values().cloned().collect();
         let cap = caps.get(self.rng.usize(..caps.len().max(1)))?;
         let room = cap.value - cap.meter_value;
-        let room = if cap.credit == credit.name {
-            room
-        } else {
-            model.policy.exchange(&cap.credit, &credit.name, room)?
-        };
+        let room =
+            if cap.credit == credit.name { room } else { model.policy.exchange(&cap.credit, &credit.name, room)? };
         (room >= Decimal::new(1, 1) && room < Decimal::from(1_000_000)).then(|| amount::rounded(room))
     }
 
@@ -155,8 +147,7 @@ impl<'a> Calls<'a> {
             step["allow"]["force"] = json!(true);
         }
         if chance(&mut self.rng, 4) {
-            step["allow"]["idempotency_key"] =
-                json!(pick(&mut self.rng, &["k1", "k2", "k3", "k4", "k5", "k6"]));
+            step["allow"]["idempotency_key"] = json!(pick(&mut self.rng, &["k1", "k2", "k3", "k4", "k5", "k6"]));
             self.keyed.push(step.clone());
         }
         step
@@ -193,10 +184,7 @@ impl<'a> Calls<'a> {
     }
 
     fn counted(&mut self) -> Value {
-        let verb = pick(
-            &mut self.rng,
-            &["increment", "increment", "decrement", "check_increment", "check_decrement"],
-        );
+        let verb = pick(&mut self.rng, &["increment", "increment", "decrement", "check_increment", "check_decrement"]);
         json!({verb: {"customer": self.customer(), "entitlement": self.entitlement_name()}})
     }
 
@@ -253,9 +241,7 @@ impl<'a> Calls<'a> {
         let mut holds = Vec::new();
         for customer in model.customers.values() {
             for (entitlement, meter) in &customer.meters {
-                holds.extend(
-                    meter.holds.keys().map(|id| (customer.id.clone(), entitlement.clone(), id.clone())),
-                );
+                holds.extend(meter.holds.keys().map(|id| (customer.id.clone(), entitlement.clone(), id.clone())));
             }
         }
         args["hold"] = json!("nope");
@@ -277,12 +263,17 @@ impl<'a> Calls<'a> {
             }
             70..=79 => json!({"advance": pick(&mut self.rng, &[7 * DAY, 30 * DAY - 1, 30 * DAY, 31 * DAY])}),
             80..=81 => json!({"advance": pick(&mut self.rng, &[100 * DAY, 400 * DAY])}),
-            82..=84 => json!({"now": model.now - pick(&mut self.rng, &[1, 1000, HOUR, DAY])}),
+            82..=84 => {
+                let back = model.now - pick(&mut self.rng, &[1, 1000, HOUR, DAY]);
+                // Whether a hold that expired was swept away before the clock went back is nobody's promise.
+                let mut holds = model.customers.values().flat_map(|c| c.meters.values()).flat_map(|m| m.holds.values());
+                let revives = holds.any(|hold| hold.expires_on > back && hold.expires_on <= model.now);
+                json!({"now": if revives { model.now } else { back }})
+            }
             _ => {
                 // To the end of a period, or to just before it.
                 let args = json!({"customer": self.customer(), "entitlement": self.entitlement().name});
-                let ends =
-                    model.read("resets", &args).and_then(|at| at.as_i64()).filter(|at| *at > model.now);
+                let ends = model.read("resets", &args).and_then(|at| at.as_i64()).filter(|at| *at > model.now);
                 let at = ends.unwrap_or(model.now + 1) - i64::from(chance(&mut self.rng, 40));
                 json!({"now": at})
             }
@@ -406,10 +397,8 @@ impl<'a> Calls<'a> {
             }
             43..=60 => self.add_cap(model, customer),
             61..=67 => {
-                let verb = pick(
-                    &mut self.rng,
-                    &["customer_cap", "customer_cap", "reset_customer_cap", "remove_customer_cap"],
-                );
+                let verb =
+                    pick(&mut self.rng, &["customer_cap", "customer_cap", "reset_customer_cap", "remove_customer_cap"]);
                 let known: Vec<String> =
                     model.find(&customer).map(|c| c.caps.keys().cloned().collect()).unwrap_or_default();
                 let id = if known.is_empty() { "cap1".to_owned() } else { pick(&mut self.rng, &known) };
@@ -446,6 +435,9 @@ impl<'a> Calls<'a> {
         let scheduled = found.and_then(|f| f.limit).is_some_and(|l| l.reset_sch.is_some());
         let flag = entitlement.credit.is_none();
         let credit = entitlement.credit.unwrap_or_else(|| self.shape.credits[0].clone());
+        if flag {
+            return json!({"remove_customer_override": {"customer": customer, "entitlement": "e0"}});
+        }
         // Nothing to copy from on a feature flag: the credit has to be there.
         if flag {
             args["credit"] = json!(credit.name);
@@ -467,8 +459,7 @@ impl<'a> Calls<'a> {
             args["reset_inc"] = pick(&mut self.rng, &[json!("2hr"), json!("10days")]);
         }
         if chance(&mut self.rng, 50) {
-            args["override_expires_on"] =
-                json!(model.now + pick(&mut self.rng, &[1000, 3_600_000, 864_000_000]));
+            args["override_expires_on"] = json!(model.now + pick(&mut self.rng, &[1000, 3_600_000, 864_000_000]));
         }
         json!({"create_customer_override": args})
     }

@@ -26,7 +26,7 @@ pub struct Held {
 
 impl Model {
     /// The caps a call meets, in the order they are asked, in their current period.
-    pub fn caps_of(&self, caller: &Customer, entitlement: &str, brought: &[Cap]) -> Vec<Held> {
+    pub fn caps_of(&self, caller: &Customer, entitlement: &str, credit: &str, brought: &[Cap]) -> Vec<Held> {
         let mut caps = Vec::new();
         for cap in caller.caps.values() {
             caps.push(Held { holder: Some(caller.id.clone()), cap: cap.clone() });
@@ -44,7 +44,8 @@ impl Model {
         }
         caps.retain(|held| {
             let covers = held.cap.scope.is_empty() || held.cap.scope.iter().any(|e| e == entitlement);
-            covers && held.cap.expires_on.is_none_or(|at| self.now < at)
+            let applies = self.applies(&held.cap, credit).is_some();
+            covers && applies && held.cap.expires_on.is_none_or(|at| self.now < at)
         });
         for held in &mut caps {
             held.cap.roll(self.now);
@@ -66,8 +67,7 @@ impl Model {
         }
         let billable = a.position.max(Decimal::ZERO);
         let from = if cap.overage_only { billable } else { a.position };
-        let runes =
-            self.policy.to_runes(credit, part, from)? - self.policy.to_runes(credit, covered, billable)?;
+        let runes = self.policy.to_runes(credit, part, from)? - self.policy.to_runes(credit, covered, billable)?;
         self.policy.from_runes(&cap.credit, runes, Decimal::ZERO)
     }
 
@@ -109,8 +109,7 @@ impl Model {
     /// None: the cap does not apply to usage of this credit.
     pub fn applies(&self, cap: &Cap, credit: &str) -> Option<()> {
         if cap.credit != credit {
-            let stairstep =
-                self.policy.credits.get(&cap.credit).is_some_and(|c| c.pricing_model == "stairstep");
+            let stairstep = self.policy.credits.get(&cap.credit).is_some_and(|c| c.pricing_model == "stairstep");
             if !cap.exchangeable || stairstep {
                 return None;
             }
@@ -118,6 +117,9 @@ impl Model {
         // Units of its own credit are taken as they are; anything else has to convert to it.
         if cap.overhead_cost || cap.credit != credit {
             self.policy.from_runes(&cap.credit, Decimal::ZERO, Decimal::ZERO)?;
+        }
+        if !cap.overhead_cost && cap.credit != credit {
+            self.policy.to_runes(credit, Decimal::ZERO, Decimal::ZERO)?;
         }
         Some(())
     }

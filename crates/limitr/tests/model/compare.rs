@@ -15,9 +15,7 @@ pub fn same(expected: &Value, got: &Value, tolerance: Decimal) -> bool {
                 .chain(b.keys())
                 .all(|key| same(a.get(key).unwrap_or(&missing), b.get(key).unwrap_or(&missing), tolerance))
         }
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, tolerance))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, tolerance)),
         (Value::Null, other) | (other, Value::Null) => empty(other),
         (Value::Number(_) | Value::String(_), Value::Number(_) | Value::String(_)) => {
             match (amount::number(expected), amount::number(got)) {
@@ -36,7 +34,7 @@ fn empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Bool(true) => false,
-        Value::Number(_) => amount::number(value).is_some_and(|n| n.is_zero()),
+        Value::Number(_) => amount::number(value).is_some_and(|n| n.abs() <= nano()),
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.values().all(empty),
@@ -62,11 +60,7 @@ pub fn difference(model: &Model, step: &Value, expected: &Outcome, got: &Outcome
         }
     }
     let names = |outcome: &Outcome| -> Vec<String> {
-        outcome
-            .events
-            .iter()
-            .map(|e| e.get("name").and_then(Value::as_str).unwrap_or_default().to_owned())
-            .collect()
+        outcome.events.iter().map(|e| e.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()).collect()
     };
     if names(expected) != names(got) {
         return Some(format!("events: expected {:?}, got {:?}", names(expected), names(got)));

@@ -144,10 +144,7 @@ impl Meter {
             value: amount,
             overhead: amount_of(value, "overhead").unwrap_or(amount * cost),
             holds: entries(value, "holds").into_iter().map(|(id, h)| (id.clone(), Hold::read(h))).collect(),
-            estimates: entries(value, "estimates")
-                .into_iter()
-                .map(|(s, e)| (s.clone(), Estimate::read(e)))
-                .collect(),
+            estimates: entries(value, "estimates").into_iter().map(|(s, e)| (s.clone(), Estimate::read(e))).collect(),
             history: history.into_iter().flatten().filter_map(pairs).collect(),
             ewma_rate: float_of(value, "ewma_rate"),
             governor_tokens: amount_of(value, "governor_tokens"),

@@ -102,9 +102,10 @@ impl Model {
         let billable = past(meter.value, limit.value);
         let counts_overage = delta > Decimal::ZERO && !limit.observe() && !limit.trailing();
         let (before, included) = (meter.value, meter.value.max(limit.value));
-        let overage_of = |units: Decimal| match counts_overage {
-            true => past(before + units, included),
-            false => Decimal::ZERO,
+        // Less than the tolerance past the limit is not past it.
+        let overage_of = |units: Decimal| {
+            let overage = past(before + units, included);
+            if counts_overage && positive(overage) { overage } else { Decimal::ZERO }
         };
         let facts = Facts {
             plan: found.plan,
@@ -156,7 +157,7 @@ impl Model {
             false => Decimal::ZERO,
         };
         // Whatever becomes of the call, the caps it meets are in their current period from here on.
-        let mut caps = self.caps_of(&found.caller, &call.entitlement, &call.caps);
+        let mut caps = self.caps_of(&found.caller, &call.entitlement, &facts.credit, &call.caps);
         caps.retain(|held| self.applies(&held.cap, &facts.credit).is_some());
         let met = caps.clone();
 
@@ -257,8 +258,7 @@ impl Model {
         let overhead = after.overhead;
         self.store_meter(&facts.owner, &facts.entitlement, after);
 
-        let own =
-            Amounts { units: delta, overage: facts.overage, covered, overhead: facts.overhead, position };
+        let own = Amounts { units: delta, overage: facts.overage, covered, overhead: facts.overhead, position };
         let (mut crossed, mut moved) = (Vec::new(), Vec::new());
         for held in &mut caps {
             let consumption = if delta > Decimal::ZERO {
@@ -275,11 +275,13 @@ impl Model {
             let before = held.cap.meter_value;
             held.cap.meter_value += consumption;
             self.store_cap(held);
-            if below(before, held.cap.value) && at_most(held.cap.value, held.cap.meter_value) {
+            // A cap that the call brings along is only asked.
+            let stands = held.holder.is_some();
+            if stands && below(before, held.cap.value) && at_most(held.cap.value, held.cap.meter_value) {
                 crossed.push(held.clone());
             }
             let kept = held.holder.is_some();
-            if kept && positive(consumption.abs()) && holder != facts.owner && !moved.contains(&holder) {
+            if kept && !consumption.is_zero() && holder != facts.owner && !moved.contains(&holder) {
                 moved.push(holder);
             }
         }
@@ -313,12 +315,7 @@ impl Model {
     }
 
     /// The meter in the period of now, and the old value when a new period began.
-    pub fn current_meter(
-        &self,
-        owner: &Customer,
-        entitlement: &str,
-        limit: &Limit,
-    ) -> (Meter, Option<Decimal>) {
+    pub fn current_meter(&self, owner: &Customer, entitlement: &str, limit: &Limit) -> (Meter, Option<Decimal>) {
         let Some(stored) = owner.meters.get(entitlement) else {
             let fresh = Meter { credit: limit.credit.clone(), started: self.now, ..Meter::default() };
             return (fresh, None);

@@ -51,9 +51,7 @@ impl Engine {
         match answer {
             Ok(Ok(result)) => Outcome { result, events, error: None },
             Ok(Err(error)) => Outcome { result: Value::Null, events, error: Some(error.to_string()) },
-            Err(_) => {
-                Outcome { result: json!("the engine panicked"), events, error: Some("panic".to_owned()) }
-            }
+            Err(_) => Outcome { result: json!("the engine panicked"), events, error: Some("panic".to_owned()) },
         }
     }
 

@@ -34,8 +34,7 @@ impl Model {
         let limit = found.limit?;
         let hints = self.hints(args, &found.plan, &call.entitlement, None);
         if args.get("value").is_none_or(Value::is_null) {
-            let predicted =
-                self.predict(args).and_then(|estimate| estimate.get("value").and_then(amount::number));
+            let predicted = self.predict(args).and_then(|estimate| estimate.get("value").and_then(amount::number));
             call.value = amount::json(predicted.unwrap_or(limit.increment));
         }
         let credit = self.policy.credits.get(&limit.credit)?.clone();
@@ -78,7 +77,9 @@ impl Model {
                 return false;
             }
         }
-        let hold = self.take_hold(&found.owner.id, &call.entitlement, args).map(|(hold, _)| hold);
+        // One that has expired is as unknown as one that never was.
+        let hold = self.take_hold(&found.owner.id, &call.entitlement, args);
+        let hold = hold.filter(|(_, live)| *live).map(|(hold, _)| hold);
         if self.allow(&call).is_err() {
             return false;
         }
@@ -106,14 +107,7 @@ impl Model {
         let found = self.resolve(&text(args, "customer")?, &entitlement).ok()?;
         found.limit?;
         let holds = found.owner.meters.get(&entitlement).map(|meter| meter.holds.values());
-        Some(
-            holds
-                .into_iter()
-                .flatten()
-                .filter(|hold| self.now < hold.expires_on)
-                .map(|hold| hold.value)
-                .sum(),
-        )
+        Some(holds.into_iter().flatten().filter(|hold| self.now < hold.expires_on).map(|hold| hold.value).sum())
     }
 
     fn observe(&mut self, args: &Value) -> bool {
@@ -165,8 +159,7 @@ impl Model {
         };
         // What was learned under another basis means nothing under this one.
         let fits = |estimate: &Estimate| {
-            estimate.samples > 0
-                && (estimate.basis == field || (estimate.basis.is_none() && estimate.shipped()))
+            estimate.samples > 0 && (estimate.basis == field || (estimate.basis.is_none() && estimate.shipped()))
         };
         let own = owner
             .and_then(|owner| owner.meters.get(&entitlement)?.estimates.get(&hints.segment).cloned())
@@ -196,8 +189,7 @@ impl Model {
     /// Segment and basis: explicit, else from the event data or context, else from the hold.
     fn hints(&self, args: &Value, plan: &str, entitlement: &str, hold: Option<&Hold>) -> Hints {
         let none = Entitlement::default();
-        let declared =
-            self.policy.plans.get(plan).and_then(|p| p.entitlements.get(entitlement)).unwrap_or(&none);
+        let declared = self.policy.plans.get(plan).and_then(|p| p.entitlements.get(entitlement)).unwrap_or(&none);
         let data = |field: &str| {
             let given = ["context", "event"].iter().find_map(|name| args.get(*name)?.get(field));
             given.filter(|_| !field.is_empty())

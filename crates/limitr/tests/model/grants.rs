@@ -55,8 +55,7 @@ impl Model {
 
     /// Drawing order for usage of `credit`.
     pub fn order(&self, grants: &mut [Standing], credit: &str) {
-        let worth =
-            |g: &Standing| self.policy.to_runes(&g.credit, Decimal::ONE, Decimal::ZERO).unwrap_or_default();
+        let worth = |g: &Standing| self.policy.to_runes(&g.credit, Decimal::ONE, Decimal::ZERO).unwrap_or_default();
         let strategy = self.policy.grant_strategy.clone();
         grants.sort_by(|a, b| {
             let strategic = match strategy.as_str() {
@@ -87,8 +86,7 @@ impl Model {
             if !positive(balance) {
                 continue;
             }
-            let Some((taken, drawn)) = self.draw_one(&standing.credit, balance, credit, left, position)
-            else {
+            let Some((taken, drawn)) = self.draw_one(&standing.credit, balance, credit, left, position) else {
                 continue;
             };
             covered += taken;
@@ -147,11 +145,8 @@ impl Model {
     /// Stores what a commit made of the grants: expired and orphaned ones are gone, emptied ones that never start
     /// over too.
     pub fn store_grants(&mut self, owner: &str, grants: Vec<Standing>) {
-        let kept: BTreeMap<String, Grant> = grants
-            .into_iter()
-            .filter(|s| positive(s.grant.value) || s.resets)
-            .map(|s| (s.id, s.grant))
-            .collect();
+        let kept: BTreeMap<String, Grant> =
+            grants.into_iter().filter(|s| positive(s.grant.value) || s.resets).map(|s| (s.id, s.grant)).collect();
         if let Some(customer) = self.customers.get_mut(owner) {
             customer.grants = kept;
         }

@@ -128,16 +128,10 @@ impl Model {
             }
             "increment" => Ok(json!(self.counted(args, false).is_ok_and(|call| self.allow(&call).is_ok()))),
             "decrement" => Ok(json!(self.counted(args, true).is_ok_and(|call| self.allow(&call).is_ok()))),
-            "check_increment" => {
-                Ok(json!(self.counted(args, false).is_ok_and(|call| self.check(&call).is_ok())))
-            }
-            "check_decrement" => {
-                Ok(json!(self.counted(args, true).is_ok_and(|call| self.check(&call).is_ok())))
-            }
+            "check_increment" => Ok(json!(self.counted(args, false).is_ok_and(|call| self.check(&call).is_ok()))),
+            "check_decrement" => Ok(json!(self.counted(args, true).is_ok_and(|call| self.check(&call).is_ok()))),
             "set" => Ok(json!(self.set(args))),
-            "reserve" | "settle" | "release" | "held" | "estimate" | "observe" => {
-                self.reservation(verb, args)
-            }
+            "reserve" | "settle" | "release" | "held" | "estimate" | "observe" => self.reservation(verb, args),
             _ => match self.read(verb, args) {
                 Some(result) => Ok(result),
                 None => self.manage(verb, args),

@@ -319,9 +319,7 @@ impl Limit {
         }
         match &self.reset_sch {
             Some(schedule) => started.max(super::calendar::period_start(schedule, now)),
-            None if now - started >= self.reset_inc => {
-                started + (now - started) / self.reset_inc * self.reset_inc
-            }
+            None if now - started >= self.reset_inc => started + (now - started) / self.reset_inc * self.reset_inc,
             None => started,
         }
     }

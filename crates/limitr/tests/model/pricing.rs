@@ -47,11 +47,7 @@ pub fn units_for(credit: &Credit, runes: Decimal, p: Decimal) -> Decimal {
     // Money given back (a negative amount) undoes included units, which have the first tier's rate.
     if runes < Decimal::ZERO {
         let rate = credit.tiers.first().map_or(Decimal::ZERO, |tier| tier.amount);
-        return if rate.is_zero() || credit.pricing_model == "stairstep" {
-            Decimal::ZERO
-        } else {
-            runes / rate
-        };
+        return if rate.is_zero() || credit.pricing_model == "stairstep" { Decimal::ZERO } else { runes / rate };
     }
     let (mut at, mut left) = (p, runes);
     for tier in &credit.tiers {
@@ -113,9 +109,7 @@ impl Policy {
                 continue;
             }
             // A pair written for the rune says what a rune is worth in another currency.
-            if let Some(rune) =
-                self.pairs.get("rune").filter(|rune| rune.currency == at && !rune.value.is_zero())
-            {
+            if let Some(rune) = self.pairs.get("rune").filter(|rune| rune.currency == at && !rune.value.is_zero()) {
                 return Some((factor / rune.value, End::Runes));
             }
             if at == "usd" {
@@ -156,10 +150,6 @@ impl Policy {
 
     pub fn known(&self, name: &str) -> bool {
         let priced_in = self.pairs.get("rune").is_some_and(|rune| rune.currency == name);
-        name == "rune"
-            || name == "usd"
-            || priced_in
-            || self.credits.contains_key(name)
-            || self.pairs.contains_key(name)
+        name == "rune" || name == "usd" || priced_in || self.credits.contains_key(name) || self.pairs.contains_key(name)
     }
 }

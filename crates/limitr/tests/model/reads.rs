@@ -156,8 +156,7 @@ impl Model {
             let Some(mut limit) = plan.entitlements.get(name).and_then(|e| e.limit.clone()) else { continue };
             let Some(credit) = self.policy.credits.get(&limit.credit) else { continue };
             let detailed = usage.is_object();
-            let value =
-                if detailed { usage.get("value").cloned().unwrap_or(json!(0)) } else { usage.clone() };
+            let value = if detailed { usage.get("value").cloned().unwrap_or(json!(0)) } else { usage.clone() };
             let value = amount::quantity(&value, &credit.unit)?;
             limit.value = amount_of(usage, "limit").unwrap_or(limit.value);
             let factor = match flag(args, "scaled", true) && limit.resets && limit.reset_sch.is_none() {
@@ -198,7 +197,7 @@ fn remaining(r: &Reading, bought: Decimal) -> Option<Decimal> {
 
 /// What the meter can reach: the limit, or wherever grants carry it from here.
 fn capacity(r: &Reading, bought: Decimal) -> Decimal {
-    if positive(bought) { r.meter.value.max(r.limit.value) + bought } else { r.limit.value }
+    if bought > Decimal::ZERO { r.meter.value.max(r.limit.value) + bought } else { r.limit.value }
 }
 
 fn remaining_percent(r: &Reading, bought: Decimal) -> Option<Decimal> {

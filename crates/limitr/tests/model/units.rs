@@ -82,9 +82,7 @@ fn from_kelvin(kelvins: Decimal, name: &str) -> Option<Decimal> {
     match name {
         "K" | "kelvin" => Some(kelvins),
         "C" | "celsius" => Some(kelvins - zero),
-        "F" | "fahrenheit" => {
-            Some((kelvins - zero) * Decimal::from(9) / Decimal::from(5) + Decimal::from(32))
-        }
+        "F" | "fahrenheit" => Some((kelvins - zero) * Decimal::from(9) / Decimal::from(5) + Decimal::from(32)),
         _ => None,
     }
 }
@@ -121,8 +119,7 @@ pub fn quantity(value: &Value, credit_unit: &str) -> Option<Decimal> {
             let (from, from_size) = unit(given)?;
             let (to, to_size) = unit(credit_unit)?;
             // Divided first where that keeps large data units in range.
-            let factor =
-                if from_size > to_size { from_size / to_size } else { Decimal::ONE / (to_size / from_size) };
+            let factor = if from_size > to_size { from_size / to_size } else { Decimal::ONE / (to_size / from_size) };
             (from == to).then(|| amount.checked_mul(factor))?
         }
     }

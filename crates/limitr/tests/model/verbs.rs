@@ -218,9 +218,7 @@ impl Model {
         if given.contains_key("reset_sch") {
             merged.remove("reset_inc");
         }
-        for (field, value) in
-            given.iter().filter(|(field, _)| *field != "customer" && *field != "entitlement")
-        {
+        for (field, value) in given.iter().filter(|(field, _)| *field != "customer" && *field != "entitlement") {
             merged.insert(field.clone(), value.clone());
         }
         text(&fields, "credit")?;
@@ -307,8 +305,7 @@ impl Model {
         let found = self.find(customer)?.clone();
         let (_, plan) = self.plan_of(&found)?;
         let topups = plan.topups.clone();
-        let for_type =
-            |topup: &Topup| topup.included_scopes.is_empty() || topup.included_scopes.contains(&found.kind);
+        let for_type = |topup: &Topup| topup.included_scopes.is_empty() || topup.included_scopes.contains(&found.kind);
         let stored = self.customers.get_mut(&found.id)?;
         stored.grants.retain(|_, grant| match &grant.topup {
             Some(name) => topups.get(name).is_some_and(|topup| !topup.included || for_type(topup)),

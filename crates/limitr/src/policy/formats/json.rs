@@ -19,11 +19,7 @@ fn position(text: &str, lines: &Lines<'_>, error: &serde_json::Error) -> Option<
     let line_start = if error.line() <= 1 {
         0
     } else {
-        text.bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .nth(error.line() - 2)
-            .map_or(0, |(at, _)| at + 1)
+        text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').nth(error.line() - 2).map_or(0, |(at, _)| at + 1)
     };
     lines.position(line_start + error.column().saturating_sub(1))
 }
@@ -169,8 +165,7 @@ mod tests {
     #[test]
     fn malformed_text_says_where() {
         let mut seen = String::new();
-        for text in ["{\"a\" 1}", "{\"é\": 1,}", "[1, 2", "\"\\ud800\"", "{} x", "[01]", "nope", "[1,\n 2 3]"]
-        {
+        for text in ["{\"a\" 1}", "{\"é\": 1,}", "[1, 2", "\"\\ud800\"", "{} x", "[01]", "nope", "[1,\n 2 3]"] {
             let problem = parse(text, Format::Json).unwrap_err();
             let at = problem.at.unwrap();
             seen += &format!("{text:?} {}:{} {}\n", at.line, at.column, problem.message);

@@ -78,10 +78,7 @@ impl fmt::Display for Format {
 /// `document_too_deep`).
 pub fn parse(text: &str, format: Format) -> Result<Node, Problem> {
     if text.len() > MAX_BYTES {
-        return Err(too_large(format!(
-            "the document has {} bytes, more than the {MAX_BYTES} it may have",
-            text.len()
-        )));
+        return Err(too_large(format!("the document has {} bytes, more than the {MAX_BYTES} it may have", text.len())));
     }
     // A byte order mark is no part of the text, nor of its columns.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -129,12 +126,7 @@ fn syntax(at: Option<Position>, message: impl Into<String>) -> Problem {
 }
 
 fn empty() -> Problem {
-    text_problem(
-        "empty_document",
-        None,
-        "the document is empty".to_owned(),
-        Some("a policy starts with `policy:`"),
-    )
+    text_problem("empty_document", None, "the document is empty".to_owned(), Some("a policy starts with `policy:`"))
 }
 
 fn too_large(message: String) -> Problem {
@@ -142,12 +134,7 @@ fn too_large(message: String) -> Problem {
 }
 
 pub(crate) fn too_deep(at: Option<Position>) -> Problem {
-    text_problem(
-        "document_too_deep",
-        at,
-        format!("the document is nested deeper than {MAX_DEPTH} levels"),
-        None,
-    )
+    text_problem("document_too_deep", at, format!("the document is nested deeper than {MAX_DEPTH} levels"), None)
 }
 
 /// Counts what a document builds against the budget.
@@ -163,17 +150,11 @@ impl Budget {
         self.nodes = self.nodes.saturating_add(nodes);
         self.bytes = self.bytes.saturating_add(bytes);
         if self.nodes > MAX_NODES {
-            return Err(Problem {
-                at,
-                ..too_large(format!("the document has more than {MAX_NODES} values"))
-            });
+            return Err(Problem { at, ..too_large(format!("the document has more than {MAX_NODES} values")) });
         }
         // Only aliases can get here: the text itself is smaller.
         if self.bytes > 2 * MAX_BYTES {
-            return Err(Problem {
-                at,
-                ..too_large("the document's aliases expand to too much text".to_owned())
-            });
+            return Err(Problem { at, ..too_large("the document's aliases expand to too much text".to_owned()) });
         }
         Ok(())
     }

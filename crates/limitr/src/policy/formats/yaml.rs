@@ -108,11 +108,7 @@ impl Build {
                 let size = Size { nodes: 1, bytes: text.len(), levels: 0 };
                 if self.wants_key() && anchor == 0 {
                     let merge = text == "<<" && style == ScalarStyle::Plain && tag.is_none();
-                    let key = if merge {
-                        MapKey::Merge
-                    } else {
-                        MapKey::Plain(Key { text: text.into_owned(), at })
-                    };
+                    let key = if merge { MapKey::Merge } else { MapKey::Plain(Key { text: text.into_owned(), at }) };
                     self.set_key(key, size);
                     return Ok(());
                 }
@@ -203,9 +199,7 @@ impl Build {
                     _ => merged.push(node),
                 },
                 None => match node.kind {
-                    Kind::Text(text) | Kind::Number(text) => {
-                        *slot = Some(MapKey::Plain(Key { text, at: node.at }))
-                    }
+                    Kind::Text(text) | Kind::Number(text) => *slot = Some(MapKey::Plain(Key { text, at: node.at })),
                     _ => return Err(syntax(node.at, "a key is text")),
                 },
             },
@@ -262,9 +256,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Kind, Str
         (Some("int" | "float"), value @ Kind::Number(_))
         | (Some("bool"), value @ Kind::Bool(_))
         | (Some("null"), value @ Kind::Null) => Ok(value),
-        (Some("int" | "float" | "bool" | "null"), _) => {
-            Err(format!("`{text}` is not a value of `{}`", tag.original()))
-        }
+        (Some("int" | "float" | "bool" | "null"), _) => Err(format!("`{text}` is not a value of `{}`", tag.original())),
         _ => Err(unsupported(tag)),
     }
 }
@@ -284,9 +276,7 @@ fn number(text: &str) -> Option<String> {
     let radix = |digits: &str, radix| {
         let valid = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
         // Past 128 bits the text stays, to be refused as out of range where a number is needed.
-        valid.then(|| {
-            u128::from_str_radix(digits, radix).map_or_else(|_| text.to_owned(), |whole| whole.to_string())
-        })
+        valid.then(|| u128::from_str_radix(digits, radix).map_or_else(|_| text.to_owned(), |whole| whole.to_string()))
     };
     if let Some(digits) = text.strip_prefix("0x") {
         return radix(digits, 16);
@@ -321,9 +311,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<serde_json::Value, (&'static str, String)> {
-        parse(text, Format::Yaml)
-            .map(|node| node.to_json())
-            .map_err(|problem| (problem.code, problem.message))
+        parse(text, Format::Yaml).map(|node| node.to_json()).map_err(|problem| (problem.code, problem.message))
     }
 
     #[test]
@@ -364,10 +352,7 @@ mod tests {
     fn anchors_aliases_and_merges_expand() {
         let text = "a: &a {x: 1, y: [2]}\nb: *a\nc: {<<: *a, x: 3}\nd:\n  <<: [*a, {z: 4}]\n";
         let a = json!({"x": 1, "y": [2]});
-        assert_eq!(
-            read(text),
-            Ok(json!({"a": a, "b": a, "c": {"x": 3, "y": [2]}, "d": {"x": 1, "y": [2], "z": 4}}))
-        );
+        assert_eq!(read(text), Ok(json!({"a": a, "b": a, "c": {"x": 3, "y": [2]}, "d": {"x": 1, "y": [2], "z": 4}})));
     }
 
     #[test]
@@ -414,10 +399,6 @@ mod tests {
         assert_eq!(back["texts"], value["texts"], "{text}");
         assert_eq!(back[""], value[""], "{text}");
         assert_eq!(back["empty"], value["empty"], "{text}");
-        assert_eq!(
-            back["numbers"].to_string().replace("1e21", "1e+21"),
-            value["numbers"].to_string(),
-            "{text}"
-        );
+        assert_eq!(back["numbers"].to_string().replace("1e21", "1e+21"), value["numbers"].to_string(), "{text}");
     }
 }

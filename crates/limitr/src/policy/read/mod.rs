@@ -119,9 +119,7 @@ impl Reader {
             // A band whose end could not be read looks open.
             "open_tier" => {
                 let tiers = problem.path.split_once(".tiers").map_or("", |(credit, _)| credit);
-                self.blamed
-                    .iter()
-                    .any(|path| path.strip_prefix(tiers).is_some_and(|rest| rest.starts_with(".tiers[")))
+                self.blamed.iter().any(|path| path.strip_prefix(tiers).is_some_and(|rest| rest.starts_with(".tiers[")))
             }
             _ => false,
         }
@@ -140,8 +138,7 @@ impl Reader {
 
     /// The map's entries by field, reporting a wrong type, duplicate keys and unknown fields.
     fn fields<'n>(&mut self, node: &'n Node, known: &[&'static str]) -> Fields<'n> {
-        let mut fields =
-            Fields { at: node.at, readable: true, entries: Vec::new(), extensions: Extensions::default() };
+        let mut fields = Fields { at: node.at, readable: true, entries: Vec::new(), extensions: Extensions::default() };
         let Some(entries) = self.entries(node) else {
             fields.readable = false;
             return fields;
@@ -160,8 +157,7 @@ impl Reader {
     }
 
     fn unknown_field(&mut self, key: &Key, known: &[&'static str]) {
-        let nearest =
-            if self.problems.len() < HINTED { nearest(&key.text, known.iter().copied()) } else { None };
+        let nearest = if self.problems.len() < HINTED { nearest(&key.text, known.iter().copied()) } else { None };
         if let Some(meant) = nearest {
             // Whatever is missing under the right name is missing because of the wrong one.
             self.blamed.insert(format!("{}.{meant}", self.path));
@@ -255,7 +251,6 @@ pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
         let distance = if stem { distance.min(allowed) } else { distance };
         (distance <= allowed && distance < candidate.chars().count()).then_some((distance, candidate))
     };
-    let candidates =
-        known.into_iter().take(MOST).filter(|candidate| candidate.len() <= LONGEST && *candidate != name);
+    let candidates = known.into_iter().take(MOST).filter(|candidate| candidate.len() <= LONGEST && *candidate != name);
     candidates.filter_map(near).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }

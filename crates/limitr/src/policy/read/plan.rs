@@ -33,11 +33,7 @@ pub fn read_limit_over(base: &Limit, value: &serde_json::Value, path: &str) -> R
     read(value, path, |reader, node| limit(reader, node, Some(base)))
 }
 
-fn read<T>(
-    value: &serde_json::Value,
-    path: &str,
-    read: impl FnOnce(&mut Reader, &Node) -> T,
-) -> Result<T, Error> {
+fn read<T>(value: &serde_json::Value, path: &str, read: impl FnOnce(&mut Reader, &Node) -> T) -> Result<T, Error> {
     let node = Node::from_json(value).map_err(|problem| Error::policy(vec![problem]))?;
     let mut reader = Reader::new(path, true);
     let value = read(&mut reader, &node);
@@ -72,8 +68,8 @@ fn entitlement(reader: &mut Reader, node: &Node) -> Entitlement {
     // `feature:` with nothing after it is how a flag is written in YAML.
     let empty = Node { kind: Kind::Map(Vec::new()), at: node.at };
     let node = if node.kind == Kind::Null { &empty } else { node };
-    let fields = reader
-        .fields(node, &["description", "hidden", "scope", "limit", "estimate_basis", "estimate_segment"]);
+    let fields =
+        reader.fields(node, &["description", "hidden", "scope", "limit", "estimate_basis", "estimate_segment"]);
     Entitlement {
         description: reader.field(&fields, "description", Reader::text).unwrap_or_default(),
         hidden: reader.field(&fields, "hidden", Reader::bool).unwrap_or_default(),
@@ -127,8 +123,7 @@ fn limit(reader: &mut Reader, node: &Node, base: Option<&Limit>) -> Limit {
     let capacity = reader.field(&fields, "governor_capacity", Reader::measure);
     let refill_rate = reader.field(&fields, "governor_refill_rate", Reader::amount);
     if enabled.is_some() || capacity.is_some() || refill_rate.is_some() {
-        let governor =
-            limit.governor.get_or_insert(Governor { enabled: false, capacity: None, refill_rate: None });
+        let governor = limit.governor.get_or_insert(Governor { enabled: false, capacity: None, refill_rate: None });
         set(&mut governor.enabled, enabled);
         set_some(&mut governor.capacity, capacity);
         set_some(&mut governor.refill_rate, refill_rate);

@@ -5,9 +5,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use super::plan::plan;
 use super::{Reader, nearest, quoted};
 use crate::policy::formats::{self, Format};
-use crate::policy::model::{
-    Credit, ESTIMATE_ALPHA, Estimate, Exchange, Extensions, Map, Pair, Policy, Price, Tier,
-};
+use crate::policy::model::{Credit, ESTIMATE_ALPHA, Estimate, Exchange, Extensions, Map, Pair, Policy, Price, Tier};
 use crate::policy::model::{ESTIMATE_MIN_SAMPLES, HOLD_TTL};
 use crate::policy::node::{Key, Kind, Node};
 use crate::policy::units::Unit;
@@ -36,9 +34,8 @@ impl Serialize for Document {
             #[serde(skip_serializing_if = "Map::is_empty")]
             customers: Map<&'d serde_json::Value>,
         }
-        let id = |record: &serde_json::Value| {
-            record.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned()
-        };
+        let id =
+            |record: &serde_json::Value| record.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
         let customers = self.customers.iter().map(|record| (id(record), record)).collect();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("policy", &Contents { policy: &self.policy, customers })?;
@@ -122,9 +119,7 @@ impl Reader {
         let forgotten = POLICY.iter().find(|name| node.get(name).is_some());
         let hint = forgotten.map(|name| {
             // The fields are not unknown, they are one level too high.
-            self.problems.retain(|problem| {
-                problem.code != "unknown_field" || !POLICY.contains(&problem.path.as_str())
-            });
+            self.problems.retain(|problem| problem.code != "unknown_field" || !POLICY.contains(&problem.path.as_str()));
             format!("put `{name}` and what stands beside it under one key `policy`")
         });
         let message = "the document has no key `policy`".to_owned();
@@ -194,9 +189,7 @@ impl Reader {
             description: self.field(&fields, "description", Self::text).unwrap_or(default.description),
             stof_units: self.field(&fields, "stof_units", Self::unit).unwrap_or(Unit::FLOAT),
             resets: self.field(&fields, "resets", Self::bool).unwrap_or(default.resets),
-            overhead_cost: self
-                .field(&fields, "overhead_cost", Self::amount)
-                .unwrap_or(default.overhead_cost),
+            overhead_cost: self.field(&fields, "overhead_cost", Self::amount).unwrap_or(default.overhead_cost),
             pricing_model: self.field(&fields, "pricing_model", Self::choice).unwrap_or_default(),
             price: self.field(&fields, "price", Self::price),
             tiers: self.field(&fields, "tiers", Self::tiers).unwrap_or_default(),
@@ -217,17 +210,12 @@ impl Reader {
         let fields = self.fields(node, &["amount", "id"]);
         let amount = self.required(&fields, "amount", Self::amount);
         let id = self.field(&fields, "id", Self::text);
-        fields.readable.then(|| Price {
-            amount: amount.unwrap_or_default(),
-            id,
-            extensions: fields.extensions,
-        })
+        fields.readable.then(|| Price { amount: amount.unwrap_or_default(), id, extensions: fields.extensions })
     }
 
     fn tiers(&mut self, node: &Node) -> Option<Vec<Tier>> {
         let items = self.list(node)?;
-        let tiers =
-            items.iter().enumerate().map(|(index, item)| self.item(index, |reader| reader.tier(item)));
+        let tiers = items.iter().enumerate().map(|(index, item)| self.item(index, |reader| reader.tier(item)));
         Some(tiers.collect())
     }
 

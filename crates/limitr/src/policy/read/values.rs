@@ -17,12 +17,8 @@ pub(super) trait Choice: Copy + 'static {
 
 impl Choice for PricingModel {
     const WHAT: &'static str = "pricing model";
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("flat", Self::Flat),
-        ("tiered", Self::Tiered),
-        ("volume", Self::Volume),
-        ("stairstep", Self::Stairstep),
-    ];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("flat", Self::Flat), ("tiered", Self::Tiered), ("volume", Self::Volume), ("stairstep", Self::Stairstep)];
 }
 
 impl Choice for GrantStrategy {
@@ -36,12 +32,8 @@ impl Choice for GrantStrategy {
 
 impl Choice for PlanPeriod {
     const WHAT: &'static str = "period";
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("yearly", Self::Yearly),
-        ("monthly", Self::Monthly),
-        ("weekly", Self::Weekly),
-        ("daily", Self::Daily),
-    ];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("yearly", Self::Yearly), ("monthly", Self::Monthly), ("weekly", Self::Weekly), ("daily", Self::Daily)];
 }
 
 impl Choice for Mode {
@@ -106,14 +98,10 @@ impl Reader {
             return Some(*value);
         }
         let hint = match &node.kind {
-            Kind::Text(text)
-                if ["yes", "y", "on", "true"].iter().any(|word| text.eq_ignore_ascii_case(word)) =>
-            {
+            Kind::Text(text) if ["yes", "y", "on", "true"].iter().any(|word| text.eq_ignore_ascii_case(word)) => {
                 Some("write `true`".to_owned())
             }
-            Kind::Text(text)
-                if ["no", "n", "off", "false"].iter().any(|word| text.eq_ignore_ascii_case(word)) =>
-            {
+            Kind::Text(text) if ["no", "n", "off", "false"].iter().any(|word| text.eq_ignore_ascii_case(word)) => {
                 Some("write `false`".to_owned())
             }
             _ => None,
@@ -141,8 +129,7 @@ impl Reader {
     }
 
     fn out_of_range(&mut self, node: &Node) {
-        let digits =
-            matches!(&node.kind, Kind::Number(text) if text.contains(|char: char| char.is_ascii_digit()));
+        let digits = matches!(&node.kind, Kind::Number(text) if text.contains(|char: char| char.is_ascii_digit()));
         let message = if digits {
             format!("{} is out of range", node.shown())
         } else {
@@ -218,8 +205,7 @@ impl Reader {
             return None;
         }
         let whole = amount.truncated().0.normalize();
-        let fits =
-            Some(whole.mantissa()).filter(|_| whole.scale() == 0).and_then(|whole| T::try_from(whole).ok());
+        let fits = Some(whole.mantissa()).filter(|_| whole.scale() == 0).and_then(|whole| T::try_from(whole).ok());
         if fits.is_none() {
             self.out_of_range(node);
         }
@@ -240,12 +226,7 @@ impl Reader {
                 Some(meant) => format!("did you mean `{meant}`? {one_of}"),
                 None => one_of,
             };
-            self.report(
-                "unknown_value",
-                node.at,
-                format!("unknown {} {}", T::WHAT, quoted(text)),
-                Some(hint),
-            );
+            self.report("unknown_value", node.at, format!("unknown {} {}", T::WHAT, quoted(text)), Some(hint));
         }
         found
     }
@@ -265,8 +246,7 @@ impl Reader {
         let text = self.text(node)?;
         let unit = Unit::parse(&text);
         if unit.is_none() {
-            let hint = unit_hint(&text)
-                .or_else(|| Some("leave it out, or write for example `int` or `MB`".to_owned()));
+            let hint = unit_hint(&text).or_else(|| Some("leave it out, or write for example `int` or `MB`".to_owned()));
             self.report("bad_unit", node.at, format!("unknown unit {}", quoted(&text)), hint);
         }
         unit
@@ -282,9 +262,7 @@ impl Reader {
 
     pub(super) fn texts(&mut self, node: &Node) -> Option<Vec<String>> {
         let items = self.list(node)?;
-        Some(
-            items.iter().enumerate().filter_map(|(index, item)| self.item(index, |r| r.text(item))).collect(),
-        )
+        Some(items.iter().enumerate().filter_map(|(index, item)| self.item(index, |r| r.text(item))).collect())
     }
 
     /// A map of names, each value read by `read`. Entries that cannot be read stay out of it.
@@ -314,9 +292,7 @@ impl Reader {
             return false;
         }
         if key.text.trim().is_empty() && self.strict {
-            self.inside(&key.text, |reader| {
-                reader.report("bad_name", key.at, "a name is empty".to_owned(), None)
-            });
+            self.inside(&key.text, |reader| reader.report("bad_name", key.at, "a name is empty".to_owned(), None));
         }
         true
     }

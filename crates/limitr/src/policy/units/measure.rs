@@ -225,35 +225,18 @@ mod tests {
         }
         let long = format!("{}e-9000", "7".repeat(9000));
         assert_eq!(parse_number(&long), Some(amount("0.7777777777777777777777777778")));
-        for text in [
-            "1e29",
-            "8e28",
-            "1e999",
-            "1e99999999999999999999",
-            ".",
-            "e5",
-            ".e5",
-            "-",
-            "",
-            "1e",
-            "1_0",
-            "1e1_0",
-            " 1",
-        ] {
+        for text in
+            ["1e29", "8e28", "1e999", "1e99999999999999999999", ".", "e5", ".e5", "-", "", "1e", "1_0", "1e1_0", " 1"]
+        {
             assert_eq!(parse_number(text), None, "{text}");
         }
     }
 
     #[test]
     fn durations_are_milliseconds() {
-        for (text, ms) in [
-            ("1day", 86_400_000),
-            ("50ms", 50),
-            ("10min", 600_000),
-            ("7", 7),
-            ("1.5 h", 5_400_000),
-            ("1us", 0),
-        ] {
+        for (text, ms) in
+            [("1day", 86_400_000), ("50ms", 50), ("10min", 600_000), ("7", 7), ("1.5 h", 5_400_000), ("1us", 0)]
+        {
             assert_eq!(parse_duration(text), Ok(ms), "{text}");
         }
         for text in ["5MB", "abc", "1e20", "9e27weeks", ""] {

@@ -105,9 +105,7 @@ impl Unit {
         if source.dimension != target.dimension {
             return Err(UnitError::Dimension { measure, to });
         }
-        scale(amount.0, source, target)
-            .map(|scaled| Amount(scaled.normalize()))
-            .ok_or(UnitError::Range { measure, to })
+        scale(amount.0, source, target).map(|scaled| Amount(scaled.normalize())).ok_or(UnitError::Range { measure, to })
     }
 }
 

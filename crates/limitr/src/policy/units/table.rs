@@ -105,13 +105,7 @@ pub(super) static TABLE: &[Entry] = &[
     Entry {
         divisor: 9,
         offset: decimal(45_967),
-        ..unit(
-            Dimension::Temperature,
-            "F",
-            &[],
-            &["fahrenheit", "degree fahrenheit", "degrees fahrenheit"],
-            5,
-        )
+        ..unit(Dimension::Temperature, "F", &[], &["fahrenheit", "degree fahrenheit", "degrees fahrenheit"], 5)
     },
     unit(Dimension::Angle, "deg", &[], &["degree", "degrees"], 1),
     Entry {

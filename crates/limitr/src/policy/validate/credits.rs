@@ -26,12 +26,7 @@ impl<'p> Check<'p> {
         if credit.pricing_model == PricingModel::Flat {
             if !credit.tiers.is_empty() {
                 let hint = Some("set `pricing_model` to `tiered`, `volume` or `stairstep`".to_owned());
-                self.report(
-                    "tiers_with_flat",
-                    "tiers",
-                    "a credit priced `flat` has no tiers".to_owned(),
-                    hint,
-                );
+                self.report("tiers_with_flat", "tiers", "a credit priced `flat` has no tiers".to_owned(), hint);
             }
         } else {
             if credit.price.is_some() {
@@ -40,8 +35,7 @@ impl<'p> Check<'p> {
                 self.report("price_with_tiers", "price", message, hint);
             }
             if credit.tiers.is_empty() {
-                let hint =
-                    Some("list them as `{up_to, price: {amount}}`, the last without `up_to`".to_owned());
+                let hint = Some("list them as `{up_to, price: {amount}}`, the last without `up_to`".to_owned());
                 self.report("missing_tiers", "tiers", format!("a credit priced `{model}` needs tiers"), hint);
             } else {
                 self.open_tier(&credit.tiers);
@@ -80,12 +74,7 @@ impl<'p> Check<'p> {
     fn tier(&mut self, tier: &Tier, ends: &mut HashSet<Amount>) {
         if let Some(up_to) = tier.up_to {
             if up_to <= Amount::ZERO {
-                self.report(
-                    "tier_bound",
-                    "up_to",
-                    format!("`up_to` is `{up_to}`, but must be above 0"),
-                    None,
-                );
+                self.report("tier_bound", "up_to", format!("`up_to` is `{up_to}`, but must be above 0"), None);
             }
             if !ends.insert(up_to) {
                 self.report("equal_tiers", "up_to", format!("two tiers end at `{up_to}`"), None);

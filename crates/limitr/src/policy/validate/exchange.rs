@@ -76,11 +76,8 @@ impl<'p> Check<'p> {
         let shown: Vec<String> = members.iter().take(SHOWN).map(|name| quoted(name)).collect();
         let more = if members.len() > SHOWN { " ..." } else { "" };
         let first = members.first().copied().unwrap_or_default();
-        let message = format!(
-            "{} never reaches runes: it leads in a circle over {}{more}",
-            quoted(first),
-            shown.join(", ")
-        );
+        let message =
+            format!("{} never reaches runes: it leads in a circle over {}{more}", quoted(first), shown.join(", "));
         let hint = Some("give one of them a `currency` of `rune` or `usd`".to_owned());
         self.inside(first, |this| this.report("pair_cycle", "currency", message, hint));
     }

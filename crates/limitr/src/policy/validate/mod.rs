@@ -41,9 +41,8 @@ pub fn validate_limit(limit: &Limit, policy: &Policy, path: &str) -> Vec<Problem
 /// Gives each problem the place its path has in the document, or that of the nearest thing around it that is there.
 pub(super) fn locate(policy: &Node, problems: &mut [Problem]) {
     let mut places = vec![(usize::MAX, None); problems.len()];
-    let in_policy = |(index, problem): (usize, &'_ Problem)| {
-        Some((index, problem.path.strip_prefix("policy")?.to_owned()))
-    };
+    let in_policy =
+        |(index, problem): (usize, &'_ Problem)| Some((index, problem.path.strip_prefix("policy")?.to_owned()));
     let paths: Vec<(usize, String)> = problems.iter().enumerate().filter_map(in_policy).collect();
     let wanted = paths.iter().map(|(index, path)| (*index, path.as_str())).collect();
     descend(policy, wanted, &mut places);
@@ -183,12 +182,7 @@ impl<'p> Check<'p> {
 
     fn positive_duration(&mut self, field: &str, ms: Option<i64>) {
         if let Some(ms) = ms.filter(|ms| *ms <= 0) {
-            self.report(
-                "bad_duration",
-                field,
-                format!("`{field}` is `{ms}` ms, but must be longer than 0"),
-                None,
-            );
+            self.report("bad_duration", field, format!("`{field}` is `{ms}` ms, but must be longer than 0"), None);
         }
     }
 
@@ -206,12 +200,7 @@ impl<'p> Check<'p> {
 
     fn fraction(&mut self, field: &str, value: f64) {
         if !(0.0..=1.0).contains(&value) {
-            self.report(
-                "bad_fraction",
-                field,
-                format!("`{field}` is `{value}`, but lies between 0 and 1"),
-                None,
-            );
+            self.report("bad_fraction", field, format!("`{field}` is `{value}`, but lies between 0 and 1"), None);
         }
     }
 }

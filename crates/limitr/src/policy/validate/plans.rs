@@ -46,8 +46,7 @@ impl<'p> Check<'p> {
             self.inside("limit", |this| {
                 this.limit(limit);
                 if limit.override_expires_on.is_some() {
-                    let message =
-                        "`override_expires_on` belongs to customers' overrides, not to a plan".to_owned();
+                    let message = "`override_expires_on` belongs to customers' overrides, not to a plan".to_owned();
                     this.report("override_only", "override_expires_on", message, None);
                 }
             });
@@ -60,12 +59,7 @@ impl<'p> Check<'p> {
         let hard = limit.mode == Mode::Hard;
         if limit.hard_trailing && !hard {
             let hint = Some("leave it out, or set `mode` to `hard`".to_owned());
-            self.report(
-                "trailing_not_hard",
-                "hard_trailing",
-                "only a hard limit can be trailing".to_owned(),
-                hint,
-            );
+            self.report("trailing_not_hard", "hard_trailing", "only a hard limit can be trailing".to_owned(), hint);
         }
         self.fraction("ewma_alpha", limit.ewma_alpha);
         self.in_unit(&limit.credit, "value", Some(limit.value));
@@ -87,12 +81,7 @@ impl<'p> Check<'p> {
                 self.report("missing_field", field, format!("a governor needs `{field}`"), None);
             }
             if let Some(value) = value.filter(|value| *value <= Amount::ZERO) {
-                self.report(
-                    "bad_governor",
-                    field,
-                    format!("`{field}` is `{value}`, but must be above 0"),
-                    None,
-                );
+                self.report("bad_governor", field, format!("`{field}` is `{value}`, but must be above 0"), None);
             }
         }
         if governor.enabled && !hard {
@@ -106,12 +95,7 @@ impl<'p> Check<'p> {
         self.credit_exists(&topup.credit);
         let value = self.in_unit(&topup.credit, "value", Some(topup.value));
         if let Some(value) = value.filter(|value| *value <= Amount::ZERO) {
-            self.report(
-                "bad_topup_value",
-                "value",
-                format!("`value` is `{value}`, but must be above 0"),
-                None,
-            );
+            self.report("bad_topup_value", "value", format!("`value` is `{value}`, but must be above 0"), None);
         }
         if let Some(price) = &topup.price {
             self.inside("price", |this| this.not_negative("negative_price", "amount", price.amount));
@@ -120,12 +104,7 @@ impl<'p> Check<'p> {
         for (index, scope) in topup.included_scopes.iter().enumerate() {
             if scope.trim().is_empty() {
                 let hint = Some("name a customer type; an empty list means all of them".to_owned());
-                self.report(
-                    "empty_field",
-                    &format!("included_scopes[{index}]"),
-                    "a scope is empty".to_owned(),
-                    hint,
-                );
+                self.report("empty_field", &format!("included_scopes[{index}]"), "a scope is empty".to_owned(), hint);
             }
         }
         self.reset(&topup.credit, &topup.reset);
@@ -172,8 +151,7 @@ impl<'p> Check<'p> {
         match measure.in_unit(unit) {
             Ok(amount) => Some(amount),
             Err(error) => {
-                let code =
-                    if matches!(error, UnitError::Range { .. }) { "number_out_of_range" } else { "bad_unit" };
+                let code = if matches!(error, UnitError::Range { .. }) { "number_out_of_range" } else { "bad_unit" };
                 let hint = Some(format!("the credit `{credit}` keeps `{unit}`"));
                 self.report(code, field, error.to_string(), hint);
                 None

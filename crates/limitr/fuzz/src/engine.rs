@@ -1,0 +1,99 @@
+//! Engines for the targets, and what can be asked of any of them.
+
+use limitr::{Error, Limitr, ManualClock, SequentialIds, call};
+use limitr::policy::Format;
+use serde_json::{Value, json};
+
+/// 2026-01-15T00:00:00Z.
+pub(super) const START: i64 = 1_768_435_200_000;
+
+pub(super) fn parsed(
+    text: &str,
+    format: Format,
+    clock: &ManualClock,
+    validate: bool,
+) -> Result<Limitr, Error> {
+    Limitr::builder()
+        .clock(clock.clone())
+        .ids(SequentialIds::default())
+        .validate(validate)
+        .policy(text, format)
+}
+
+pub(super) fn built(policy: &Value, clock: &ManualClock, validate: bool) -> Result<Limitr, Error> {
+    Limitr::builder()
+        .clock(clock.clone())
+        .ids(SequentialIds::default())
+        .validate(validate)
+        .policy_value(policy)
+}
+
+/// Every customer's record, sorted by id.
+pub(super) fn customers(limitr: &Limitr) -> Value {
+    serde_json::to_value(limitr.customers()).expect("customers are data")
+}
+
+/// Every read of every entitlement of every customer.
+pub(super) fn reads(limitr: &Limitr, customers: &[String], entitlements: &[String]) -> Vec<Value> {
+    const PLACES: [&str; 14] = [
+        "value",
+        "remaining",
+        "limit",
+        "held",
+        "allowance",
+        "cost",
+        "resets",
+        "rate",
+        "acceleration",
+        "meter_obj",
+        "limit_obj",
+        "entitlement",
+        "credit_for",
+        "projected_exhaustion",
+    ];
+    let mut seen = Vec::new();
+    let mut ask = |operation: Value| seen.push(said(call(limitr, &operation)));
+    for customer in customers {
+        for entitlement in entitlements {
+            let place = json!({"customer": customer, "entitlement": entitlement});
+            for verb in PLACES {
+                ask(json!({verb: place}));
+            }
+            for verb in ["value", "remaining", "limit"] {
+                ask(json!({verb: {"customer": customer, "entitlement": entitlement, "grants": false}}));
+                ask(json!({verb: {"customer": customer, "entitlement": entitlement, "percent": true}}));
+            }
+            ask(json!({"estimate": place}));
+            ask(json!({"estimate": {"customer": customer, "entitlement": entitlement, "quantile": 0.99, "basis": 1e9}}));
+            ask(json!({"check": {"customer": customer, "entitlement": entitlement, "value": 1}}));
+            ask(json!({"explain": {"customer": customer, "entitlement": entitlement, "value": 1e6, "force": true}}));
+        }
+        for verb in ["plan_for", "customer_metadata", "customer_margin"] {
+            ask(json!({verb: {"customer": customer}}));
+        }
+    }
+    seen
+}
+
+/// A result as one value: what was returned, or the error.
+pub(super) fn said(result: Result<Value, Error>) -> Value {
+    match result {
+        Ok(value) => value,
+        Err(error) => {
+            check_error(&error);
+            json!({"error": error.code(), "message": error.to_string()})
+        }
+    }
+}
+
+/// An error says something, and a policy's says it about every problem.
+pub(super) fn check_error(error: &Error) {
+    assert!(!error.code().is_empty() && !error.to_string().is_empty());
+    assert_eq!(error.problems().is_empty(), error.kind() != limitr::ErrorKind::Policy, "{error:?}");
+    for problem in error.problems() {
+        assert!(!problem.message.is_empty() && !problem.path.is_empty(), "{problem:?}");
+        if let Some(at) = problem.at {
+            assert!(at.line > 0 && at.column > 0, "{problem:?}");
+        }
+    }
+}
