@@ -55,7 +55,7 @@ pub(crate) fn trouble(trouble: &Trouble) -> String {
                 _ => (findings.len(), ""),
             };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{more}{} in {}", counted(listed, "problem"), source.name);
+            let _ = writeln!(text, "\n{more}{} in {}", counted(listed, "problem"), source.name);
             text
         }
     }
@@ -78,11 +78,13 @@ pub(crate) fn findings(source: &Source, findings: &[Finding], style: Style) -> S
     let lines: Vec<&str> = text.lines().collect();
     let mut report = String::new();
     for finding in findings {
+        if !report.is_empty() {
+            report.push('\n');
+        }
         let shown = Shown { finding, excerpt: finding.at.and_then(|at| Excerpt::new(&source.name, &lines, at)) };
         if handler.render_report(&mut report, &shown).is_err() {
             let _ = write!(report, "{}: {}", finding.path, finding.message);
         }
-        report.push('\n');
     }
     report
 }
@@ -96,10 +98,12 @@ struct Shown<'f> {
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.excerpt.is_none() && !self.finding.path.is_empty() {
-            write!(f, "{}: ", self.finding.path)?;
+        let Finding { path, message, .. } = self.finding;
+        // Beside a line of the file the path is the label.
+        if self.excerpt.is_none() && !path.is_empty() && !message.starts_with(path.as_str()) {
+            write!(f, "{path}: ")?;
         }
-        f.write_str(&self.finding.message)
+        f.write_str(message)
     }
 }
 
@@ -239,7 +243,7 @@ mod tests {
         let line = format!("{}HERE{}", "x".repeat(1000), "y".repeat(1000));
         let (shown, offset) = window(&line, 1000);
         assert!(shown.chars().count() < 150);
-        assert!(shown[offset..].starts_with("HERE"));
+        assert!(shown.get(offset..).is_some_and(|rest| rest.starts_with("HERE")));
         assert_eq!(window("short", 99), ("short".to_owned(), 5));
     }
 }

@@ -1,5 +1,7 @@
 //! Every scenario of the conformance suite, on this engine.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use limitr::Format;

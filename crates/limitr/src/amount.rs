@@ -1,5 +1,6 @@
 //! Exact amounts: quantities of credits and money.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,7 +23,7 @@ use serde::ser::{Serialize, Serializer};
 /// assert_eq!(third.checked_add("0.2".parse()?), Some("0.3".parse()?));
 /// # Ok::<(), limitr::AmountError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Amount(pub(crate) Decimal);
 
 /// Text or a number that is not a finite amount in range.
@@ -74,21 +75,32 @@ impl Amount {
 
     /// `self + other`, or `None` out of range.
     #[must_use]
+    #[inline]
     pub fn checked_add(self, other: Self) -> Option<Self> {
+        if let Some((one, two, scale)) = self.aligned(other) {
+            return Some(Self::from_small(one + two, scale));
+        }
         self.0.checked_add(other.0).map(Self)
     }
 
     /// `self - other`, or `None` out of range.
     #[must_use]
+    #[inline]
     pub fn checked_sub(self, other: Self) -> Option<Self> {
+        if let Some((one, two, scale)) = self.aligned(other) {
+            return Some(Self::from_small(one - two, scale));
+        }
         self.0.checked_sub(other.0).map(Self)
     }
 
     /// `self x other`, rounded to 28 places where exact digits do not fit, or `None` out of range.
     #[must_use]
     pub fn checked_mul(self, other: Self) -> Option<Self> {
-        if self.is_zero() || other.is_zero() {
-            return Some(Self::ZERO);
+        if let (Some((one, scale)), Some((two, other_scale))) = (self.small(), other.small()) {
+            let product = one.checked_mul(two).filter(|product| product.unsigned_abs() <= SMALL);
+            if let Some(product) = product.filter(|_| scale + other_scale <= 28) {
+                return Some(Self::from_small(product, scale + other_scale));
+            }
         }
         self.0.checked_mul(other.0).map(Self)
     }
@@ -105,19 +117,55 @@ impl Amount {
     /// `self + other`, held at the ends of the range.
     #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
+        self.checked_add(other).unwrap_or_else(|| Self(self.0.saturating_add(other.0)))
     }
 
     /// `self - other`, held at the ends of the range.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
+        self.checked_sub(other).unwrap_or_else(|| Self(self.0.saturating_sub(other.0)))
     }
 
     /// `self x other`, held at the ends of the range.
     #[must_use]
     pub fn saturating_mul(self, other: Self) -> Self {
         Self(self.0.saturating_mul(other.0))
+    }
+
+    /// Mantissa and scale, where the mantissa is small enough for integer arithmetic: nearly always.
+    #[inline]
+    fn small(self) -> Option<(i64, u32)> {
+        let parts = self.0.unpack();
+        let mantissa = i64::from(parts.mid) << 32 | i64::from(parts.lo);
+        if parts.hi != 0 || mantissa.unsigned_abs() > SMALL {
+            return None;
+        }
+        Some((if parts.negative { -mantissa } else { mantissa }, parts.scale))
+    }
+
+    /// Two small mantissas at one scale. Their sum fits an `i64`.
+    #[inline]
+    fn aligned(self, other: Self) -> Option<(i64, i64, u32)> {
+        let ((one, scale), (two, other_scale)) = (self.small()?, other.small()?);
+        if scale == other_scale {
+            return Some((one, two, scale));
+        }
+        let grown = |mantissa: i64, by: u32| {
+            let factor = TENS.get(by as usize)?;
+            mantissa.checked_mul(*factor).filter(|grown| grown.unsigned_abs() <= SMALL)
+        };
+        if scale < other_scale {
+            Some((grown(one, other_scale - scale)?, two, other_scale))
+        } else {
+            Some((one, grown(two, scale - other_scale)?, scale))
+        }
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    fn from_small(mantissa: i64, scale: u32) -> Self {
+        let magnitude = mantissa.unsigned_abs();
+        Self(Decimal::from_parts(magnitude as u32, (magnitude >> 32) as u32, 0, mantissa < 0, scale))
     }
 
     /// Whether this is 0.
@@ -202,6 +250,43 @@ impl Amount {
             return None;
         }
         i64::try_from(amount.mantissa()).ok().filter(|whole| whole.unsigned_abs() <= 1 << 53)
+    }
+}
+
+/// Mantissas up to here take the short way: the sum of two still fits an `i64`.
+const SMALL: u64 = i64::MAX as u64 / 2;
+
+/// Powers of ten by which small mantissas are brought to one scale.
+const TENS: [i64; 13] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+    10_000_000_000,
+    100_000_000_000,
+    1_000_000_000_000,
+];
+
+impl PartialOrd for Amount {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Amount {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        match self.aligned(*other) {
+            Some((one, two, _)) => one.cmp(&two),
+            None => self.0.cmp(&other.0),
+        }
     }
 }
 
@@ -329,6 +414,22 @@ mod tests {
         ] {
             assert_eq!(serde_json::to_string(&amount(text)).unwrap(), json);
             assert_eq!(serde_json::from_str::<Amount>(json).unwrap(), amount(text));
+        }
+    }
+
+    #[test]
+    fn the_short_way_and_the_long_way_agree() {
+        let texts = [
+            "0", "1", "-1", "0.1", "-0.000003", "123456.789", "4611686018427387903", "4611686018427387904",
+            "-4611686018427387903", "9223372036854775807", "0.0000000000000000000000000001", "7922816251426433759354395033",
+        ];
+        for one in texts.map(amount) {
+            for two in texts.map(amount) {
+                assert_eq!(one.checked_add(two), one.0.checked_add(two.0).map(Amount), "{one} + {two}");
+                assert_eq!(one.checked_sub(two), one.0.checked_sub(two.0).map(Amount), "{one} - {two}");
+                assert_eq!(one.checked_mul(two), one.0.checked_mul(two.0).map(Amount), "{one} x {two}");
+                assert_eq!(one.cmp(&two), one.0.cmp(&two.0), "{one} <=> {two}");
+            }
         }
     }
 

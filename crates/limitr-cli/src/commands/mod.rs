@@ -42,7 +42,10 @@ fn session(world: &World, ids: impl limitr::IdSource + 'static) -> Outcome<Sessi
         let customers = input::json(path)?;
         let load = Operation { verb: "load_customers".to_owned(), arguments: json!({"customers": customers}) };
         let loaded = session.run(&load).result;
-        loaded.map_err(|error| Trouble::new(format!("cannot load the customers of `{}`: {error}", path.display())))?;
+        loaded.map_err(|error| {
+            Trouble::new(format!("cannot load the customers of `{}`: {error}", path.display()))
+                .hint("a snapshot is what `{\"customers\": {}}` answers: records in a map by id, or in a list")
+        })?;
     }
     Ok(session)
 }

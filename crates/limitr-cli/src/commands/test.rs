@@ -113,7 +113,7 @@ impl Report<'_> {
             writeln!(self.out, "{}", json!({"file": source.name, "passed": false, "failure": failure}))?;
         } else {
             writeln!(self.out, "FAIL {}: this is no scenario", source.name)?;
-            write!(self.out, "{}", report::findings(source, findings, Style::stdout()))?;
+            writeln!(self.out, "{}", report::findings(source, findings, Style::stdout()))?;
         }
         Ok(())
     }

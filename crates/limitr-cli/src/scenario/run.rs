@@ -33,8 +33,8 @@ pub struct FailedStep {
     pub number: usize,
     /// The line it stands on.
     pub line: Option<u32>,
-    /// The verb with its arguments, as JSON.
-    pub content: String,
+    /// The verb with its arguments.
+    pub content: Value,
     /// What was expected and what came, one difference each.
     pub differences: Vec<String>,
     /// How the engine decides this step, for steps that ask for a decision.
@@ -83,9 +83,9 @@ fn load(scenario: &Scenario) -> Result<Session, limitr::Error> {
     })
 }
 
-fn content(step: &Step) -> String {
+fn content(step: &Step) -> Value {
     let operation = &step.operation;
-    Value::Object(Map::from_iter([(operation.verb.clone(), operation.arguments.clone())])).to_string()
+    Value::Object(Map::from_iter([(operation.verb.clone(), operation.arguments.clone())]))
 }
 
 /// The explanation of a step as things stood before it. Only a failing scenario pays for it, by running again up to there.

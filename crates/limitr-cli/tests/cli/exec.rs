@@ -46,7 +46,18 @@ fn one_answer_for_each_line() {
 {"now": "2026-01-16T00:00:00Z"}
 {"allow": {"customer": "c1", "entitlement": "chat", "value": 1}}
 {"customer": {"id": "nobody"}}"#;
-    assert_snapshot!(answers(&folder, lines), @"");
+    assert_snapshot!(answers(&folder, lines), @r#"
+    {"result":"{...}","events":[{"name":"customer-set","value":null}],"error":null}
+    {"result":true,"events":[{"name":"meter-changed","value":5}],"error":null}
+    {"result":false,"events":[{"name":"meter-limit","value":5}],"error":null}
+    {"result":5,"events":[],"error":null}
+    {"result":"id1","events":[],"error":null}
+    {"result":1768435260000,"events":[],"error":null}
+    {"result":true,"events":[{"name":"meter-changed","value":8}],"error":null}
+    {"result":1768521600000,"events":[],"error":null}
+    {"result":true,"events":[{"name":"meter-reset","value":0},{"name":"meter-changed","value":1}],"error":null}
+    {"result":null,"events":[],"error":null}
+    "#);
 }
 
 #[test]
@@ -74,7 +85,30 @@ fn a_bad_line_is_answered_and_the_next_one_read() {
 {"create_customer": {"id": "c1", "plan": "gold"}}
 {"set_plan": {"id": "x", "plan": {"entitlments": {}}}}
 {"default_plan": {}}"#;
-    assert_snapshot!(answers(&folder, lines), @"");
+    assert_snapshot!(answers(&folder, lines), @r#"
+    {"result":null,"events":[],"error":"the line is not JSON: expected ident at line 1 column 2","code":"not_json","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"the line is not JSON: EOF while parsing a value at line 1 column 10","code":"not_json","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"the line is not a step: invalid type: sequence, expected a map at line 1 column 0","code":"bad_step","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"the line is not a step: invalid type: integer `5`, expected a map at line 1 column 1","code":"bad_step","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"a step needs a verb","code":"bad_step","hint":"such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"unknown verb or key `alow` in a step","code":"bad_step","hint":"did you mean `allow`?"}
+    {"result":null,"events":[],"error":"unknown verb or key `sav` in a step","code":"bad_step","hint":"did you mean `save`?"}
+    {"result":null,"events":[],"error":"a step has one verb, found `allow` and `check`","code":"bad_step"}
+    {"result":null,"events":[],"error":"missing field `entitlement`","code":"bad_operation","hint":"an operation is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"unknown field `valeu`, expected one of `customer`, `entitlement`, `value`, `context`, `event`, `overhead`, `cap`, `caps`, `force`, `idempotency_key`","code":"bad_operation","hint":"an operation is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"a number, or text such as \"500MB\"","code":"bad_operation","hint":"an operation is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"the line is not JSON: number out of range at line 1 column 70","code":"not_json","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"nothing was saved as `hold`","code":"bad_step","hint":"`save` on an earlier step keeps its result; `$$` writes a plain `$`"}
+    {"result":null,"events":[],"error":"`not a name` is no name to save under","code":"bad_step","hint":"use letters, digits, `_` and `-`, a letter first"}
+    {"result":null,"events":[],"error":"`save` takes a name","code":"bad_step"}
+    {"result":null,"events":[],"error":"`1kg` is not a duration","code":"bad_step","hint":"a duration is text such as \"1day\", or a number of ms"}
+    {"result":null,"events":[],"error":"cannot advance by `-1` ms","code":"bad_step","hint":"`now` sets an earlier time"}
+    {"result":null,"events":[],"error":"`soon` is no time","code":"bad_step","hint":"a time is text such as \"2026-01-15T00:00:00Z\", or ms since 1970"}
+    {"result":null,"events":[],"error":"`9223372036854775807` ms go past the end of time","code":"bad_step","hint":"a duration is text such as \"1day\", or a number of ms"}
+    {"result":null,"events":[],"error":"unknown plan `gold`","code":"unknown_plan","hint":"known plans are free"}
+    {"result":null,"events":[],"error":"policy.plans.x.entitlments: unknown field `entitlments`; did you mean `entitlements`?","code":"unknown_field"}
+    {"result":"{...}","events":[],"error":null}
+    "#);
 }
 
 #[test]
@@ -85,7 +119,14 @@ fn long_lines_and_bytes_that_are_no_text_are_refused() {
     input.extend(b"\"}}\n{\"customer\": {\"id\": \"\xff\xfe\"}}\r\n{\"valid\": {}}\r\n");
     input.extend("[".repeat(100_000).bytes());
     input.extend(b"\n{\"valid\": {}}");
-    assert_snapshot!(folder.limitr_with(&EXEC, input).all(), @"");
+    assert_snapshot!(folder.limitr_with(&EXEC, input).all(), @r#"
+    {"result":null,"events":[],"error":"the line is longer than the 1048576 bytes it may have","code":"line_too_long"}
+    {"result":null,"events":[],"error":"the line is not JSON: invalid unicode code point at line 1 column 22","code":"not_json","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":true,"events":[],"error":null}
+    {"result":null,"events":[],"error":"the line is not a step: invalid type: sequence, expected a map at line 1 column 0","code":"bad_step","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":true,"events":[],"error":null}
+    exit 0
+    "#);
 }
 
 #[test]
@@ -105,6 +146,22 @@ fn time_is_the_systems_until_it_is_set() {
 #[test]
 fn a_policy_that_cannot_be_used_ends_it() {
     let folder = Folder::new("exec-policy").file("policy.yaml", "policy: {plans: 5}");
-    assert_snapshot!(folder.limitr_with(&EXEC, "{\"valid\": {}}").all(), @"");
-    assert_snapshot!(folder.limitr(&["exec", "--policy", "-"]).all(), @"");
+    assert_snapshot!(folder.limitr_with(&EXEC, "{\"valid\": {}}").all(), @"
+    wrong_type
+
+      x expected a map, found `5`
+       ,-[policy.yaml:1:17]
+     1 | policy: {plans: 5}
+       :                 |
+       :                 `-- policy.plans
+       `----
+
+    1 problem in policy.yaml
+    exit 2
+    ");
+    assert_snapshot!(folder.limitr(&["exec", "--policy", "-"]).all(), @"
+    limitr: standard input is for the lines
+      help: give the policy and the state as files
+    exit 2
+    ");
 }

@@ -143,7 +143,7 @@ fn drop_nulls(value: &mut Value) {
 
 /// A little of everything, on every plan of the policy.
 fn exercise(limitr: &Limitr, clock: &ManualClock) {
-    const SOME: usize = 4;
+    const SOME: usize = 2;
     let policy = limitr.policy();
     let credits: Vec<&String> = policy.credits.keys().chain(policy.exchange.pairs.keys()).take(SOME).collect();
     for from in &credits {

@@ -164,7 +164,7 @@ pub(crate) fn decide<'p>(
         trace.step("limit", || ("a feature of the plan, without a limit".to_owned(), Vec::new()));
         return decided;
     };
-    let meter = people.get(site.owner).and_then(|owner| owner.meters.get(request.entitlement));
+    let meter = people.get(site.owner).and_then(|owner| owner.meters.get_name(&site.entitlement.name));
     let outcome = match measure(limit, meter, request, now) {
         Some(mut metered) => {
             trace.step("amounts", || trace::amounts(&metered));

@@ -10,7 +10,7 @@ mod reads;
 mod reservations;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -56,6 +56,8 @@ pub struct Limitr {
     store: Store,
     learned: Learned,
     listeners: ArcSwap<Vec<Listener>>,
+    /// Whether anybody listens, for a look that costs nothing.
+    heard: AtomicBool,
     next_listener: AtomicU64,
     clock: Box<dyn Clock>,
     ids: Box<dyn IdSource>,
@@ -127,6 +129,7 @@ impl Builder {
             policy: ArcSwap::from_pointee(Compiled::new(document.policy)),
             store: Store::new(),
             listeners: ArcSwap::from_pointee(Vec::new()),
+            heard: AtomicBool::new(false),
             next_listener: AtomicU64::new(0),
             clock,
             ids,
@@ -200,6 +203,7 @@ impl Limitr {
             listeners.push(listener.clone());
             listeners
         });
+        self.heard.store(true, Ordering::Release);
         id
     }
 
@@ -218,7 +222,7 @@ impl Limitr {
     }
 
     fn heard(&self) -> bool {
-        !self.listeners.load().is_empty()
+        self.heard.load(Ordering::Acquire)
     }
 
     /// Tells the listeners. Never called while anything is locked.

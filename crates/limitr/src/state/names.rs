@@ -27,6 +27,20 @@ impl<T> NameMap<T> {
         self.0.binary_search_by(|(key, _)| (**key).cmp(name))
     }
 
+    /// Where `name` is. Names handed out by the policy are the very ones that are stored, so a look at addresses comes first.
+    #[inline]
+    fn find_name(&self, name: &Name) -> Result<usize, usize> {
+        let same = |(key, _): &(Name, T)| Arc::ptr_eq(key, name);
+        match self.0.iter().take(16).position(same) {
+            Some(at) => Ok(at),
+            None => self.find(name),
+        }
+    }
+
+    pub(crate) fn get_name(&self, name: &Name) -> Option<&T> {
+        self.0.get(self.find_name(name).ok()?).map(|(_, value)| value)
+    }
+
     /// The entry under `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&T> {
@@ -39,7 +53,7 @@ impl<T> NameMap<T> {
     }
 
     pub(crate) fn get_or_insert_with(&mut self, name: &Name, make: impl FnOnce() -> T) -> Option<&mut T> {
-        let at = match self.find(name) {
+        let at = match self.find_name(name) {
             Ok(at) => at,
             Err(at) => {
                 self.0.insert(at, (name.clone(), make()));

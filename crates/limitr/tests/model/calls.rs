@@ -71,7 +71,10 @@ impl<'a> Calls<'a> {
     }
 
     fn small(&mut self) -> Value {
-        pick(&mut self.rng, &[json!(1), json!(1), json!(5), json!(0), json!(2.5), json!(0.1), json!(10), json!(100)])
+        pick(
+            &mut self.rng,
+            &[json!(1), json!(1), json!(5), json!(0), json!(2.5), json!(0.1), json!(10), json!(100)],
+        )
     }
 
     /// A value for a call: often exactly what is left, what a cap has room for, or a hair beside it.
@@ -100,8 +103,10 @@ impl<'a> Calls<'a> {
             return None;
         }
         // Never exactly 1e-9 off: which side of its own tolerance a comparison falls is nobody's promise.
-        let hair =
-            pick(&mut self.rng, &["0", "0", "0", "0.00000000003", "0.0000000044", "-0.0000000044", "0.1", "-0.1"]);
+        let hair = pick(
+            &mut self.rng,
+            &["0", "0", "0", "0.00000000003", "0.0000000044", "-0.0000000044", "0.1", "-0.1"],
+        );
         let value = left + amount::parse(hair)?;
         (value.abs() >= Decimal::new(5, 2)).then(|| amount::json(value))
     }
@@ -111,8 +116,11 @@ impl<'a> Calls<'a> {
         let caps: Vec<_> = model.find(customer)?.caps.values().cloned().collect();
         let cap = caps.get(self.rng.usize(..caps.len().max(1)))?;
         let room = cap.value - cap.meter_value;
-        let room =
-            if cap.credit == credit.name { room } else { model.policy.exchange(&cap.credit, &credit.name, room)? };
+        let room = if cap.credit == credit.name {
+            room
+        } else {
+            model.policy.exchange(&cap.credit, &credit.name, room)?
+        };
         (room >= Decimal::new(1, 1) && room < Decimal::from(1_000_000)).then(|| amount::rounded(room))
     }
 
@@ -147,7 +155,8 @@ impl<'a> Calls<'a> {
             step["allow"]["force"] = json!(true);
         }
         if chance(&mut self.rng, 4) {
-            step["allow"]["idempotency_key"] = json!(pick(&mut self.rng, &["k1", "k2", "k3", "k4", "k5", "k6"]));
+            step["allow"]["idempotency_key"] =
+                json!(pick(&mut self.rng, &["k1", "k2", "k3", "k4", "k5", "k6"]));
             self.keyed.push(step.clone());
         }
         step
@@ -173,8 +182,8 @@ impl<'a> Calls<'a> {
             args["overhead"] = pick(&mut self.rng, &[json!(0), json!(0.5), json!(2)]);
         }
         match self.rng.u32(..100) {
-            0..=4 => args["cap"] = json!({"rune": 3.3}),
-            5 => args["cap"] = json!({self.shape.credits[0].name.as_str(): 7}),
+            0..=4 => args["cap"] = json!({"rune": self.small()}),
+            5 => args["cap"] = json!({self.shape.credits[0].name.as_str(): self.small()}),
             6..=7 => {
                 args["cap"] = json!([{"credit": "rune", "value": 5, "overage_only": true}, {"value": 3, "overhead_cost": true, "id": "cost"}]);
             }
@@ -184,7 +193,10 @@ impl<'a> Calls<'a> {
     }
 
     fn counted(&mut self) -> Value {
-        let verb = pick(&mut self.rng, &["increment", "increment", "decrement", "check_increment", "check_decrement"]);
+        let verb = pick(
+            &mut self.rng,
+            &["increment", "increment", "decrement", "check_increment", "check_decrement"],
+        );
         json!({verb: {"customer": self.customer(), "entitlement": self.entitlement_name()}})
     }
 
@@ -236,12 +248,14 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// Points a step at a hold that exists, most of the time.
+    /// Points a step at a hold that is live, most of the time. What is left of an expired one is nowhere said.
     fn name_hold(&mut self, model: &Model, args: &mut Value) {
         let mut holds = Vec::new();
         for customer in model.customers.values() {
             for (entitlement, meter) in &customer.meters {
-                holds.extend(meter.holds.keys().map(|id| (customer.id.clone(), entitlement.clone(), id.clone())));
+                for (id, _) in meter.holds.iter().filter(|(_, hold)| model.now < hold.expires_on) {
+                    holds.push((customer.id.clone(), entitlement.clone(), id.clone()));
+                }
             }
         }
         args["hold"] = json!("nope");
@@ -273,7 +287,8 @@ impl<'a> Calls<'a> {
             _ => {
                 // To the end of a period, or to just before it.
                 let args = json!({"customer": self.customer(), "entitlement": self.entitlement().name});
-                let ends = model.read("resets", &args).and_then(|at| at.as_i64()).filter(|at| *at > model.now);
+                let ends =
+                    model.read("resets", &args).and_then(|at| at.as_i64()).filter(|at| *at > model.now);
                 let at = ends.unwrap_or(model.now + 1) - i64::from(chance(&mut self.rng, 40));
                 json!({"now": at})
             }
@@ -397,8 +412,10 @@ impl<'a> Calls<'a> {
             }
             43..=60 => self.add_cap(model, customer),
             61..=67 => {
-                let verb =
-                    pick(&mut self.rng, &["customer_cap", "customer_cap", "reset_customer_cap", "remove_customer_cap"]);
+                let verb = pick(
+                    &mut self.rng,
+                    &["customer_cap", "customer_cap", "reset_customer_cap", "remove_customer_cap"],
+                );
                 let known: Vec<String> =
                     model.find(&customer).map(|c| c.caps.keys().cloned().collect()).unwrap_or_default();
                 let id = if known.is_empty() { "cap1".to_owned() } else { pick(&mut self.rng, &known) };
@@ -435,9 +452,6 @@ impl<'a> Calls<'a> {
         let scheduled = found.and_then(|f| f.limit).is_some_and(|l| l.reset_sch.is_some());
         let flag = entitlement.credit.is_none();
         let credit = entitlement.credit.unwrap_or_else(|| self.shape.credits[0].clone());
-        if flag {
-            return json!({"remove_customer_override": {"customer": customer, "entitlement": "e0"}});
-        }
         // Nothing to copy from on a feature flag: the credit has to be there.
         if flag {
             args["credit"] = json!(credit.name);
@@ -459,14 +473,15 @@ impl<'a> Calls<'a> {
             args["reset_inc"] = pick(&mut self.rng, &[json!("2hr"), json!("10days")]);
         }
         if chance(&mut self.rng, 50) {
-            args["override_expires_on"] = json!(model.now + pick(&mut self.rng, &[1000, 3_600_000, 864_000_000]));
+            args["override_expires_on"] =
+                json!(model.now + pick(&mut self.rng, &[1000, 3_600_000, 864_000_000]));
         }
         json!({"create_customer_override": args})
     }
 
     fn add_cap(&mut self, model: &Model, customer: String) -> Value {
         let mut args = json!({
-            "customer": customer, "value": pick(&mut self.rng, &[json!(1), json!(5), json!(10), json!(100), json!(8)]),
+            "customer": customer, "value": pick(&mut self.rng, &[json!(1), json!(5), json!(10), json!(100), json!(0.8)]),
         });
         if chance(&mut self.rng, 60) {
             args["id"] = json!(pick(&mut self.rng, &["cap1", "cap2", "cap3"]));

@@ -102,10 +102,9 @@ impl Model {
         let billable = past(meter.value, limit.value);
         let counts_overage = delta > Decimal::ZERO && !limit.observe() && !limit.trailing();
         let (before, included) = (meter.value, meter.value.max(limit.value));
-        // Less than the tolerance past the limit is not past it.
-        let overage_of = |units: Decimal| {
-            let overage = past(before + units, included);
-            if counts_overage && positive(overage) { overage } else { Decimal::ZERO }
+        let overage_of = |units: Decimal| match counts_overage {
+            true => past(before + units, included),
+            false => Decimal::ZERO,
         };
         let facts = Facts {
             plan: found.plan,
@@ -281,7 +280,7 @@ impl Model {
                 crossed.push(held.clone());
             }
             let kept = held.holder.is_some();
-            if kept && !consumption.is_zero() && holder != facts.owner && !moved.contains(&holder) {
+            if kept && positive(consumption.abs()) && holder != facts.owner && !moved.contains(&holder) {
                 moved.push(holder);
             }
         }
