@@ -1,11 +1,13 @@
-"""Makes the seeds in regressions/{json,yaml,toml}/ and dictionary.txt from the conformance scenarios' policies.
+"""Makes the seeds in regressions/ and dictionary.txt.
 
-Takes the smallest scenarios that between them use every field name. Run it from this folder: python3 seeds.py
+For json, yaml and toml it takes the policies of the smallest conformance scenarios that between them use every field
+name; the targets that read choices off their input get a few random bytes. Run it from this folder: python3 seeds.py
 """
 
 import glob
 import json
 import os
+import random
 
 import yaml
 
@@ -52,7 +54,7 @@ def main():
         fresh = names(left[name]) - seen
         seen |= fresh
         policy = left.pop(name)
-        if len(fresh) >= 5:
+        if len(fresh) >= 7:
             chosen[name] = policy
         if not fresh:
             break
@@ -66,6 +68,11 @@ def main():
             os.makedirs(f"regressions/{kind}", exist_ok=True)
             with open(f"regressions/{kind}/seed-{name}", "w") as file:
                 file.write(text)
+    for kind in ("validate", "record", "calls", "conversions"):
+        os.makedirs(f"regressions/{kind}", exist_ok=True)
+        for seed in range(4):
+            with open(f"regressions/{kind}/seed-{seed}", "wb") as file:
+                file.write((b"\x01" if kind == "record" else b"") + random.Random(seed).randbytes(100 << seed % 3))
     words = sorted(word for word in seen | set(WORDS) if len(word) < 40 and word.isascii())
     with open("dictionary.txt", "w") as file:
         file.writelines(f'"{word}"\n' for word in words if '"' not in word and "\\" not in word)

@@ -147,12 +147,16 @@ impl std::error::Error for Error {}
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.message)?;
+        let question = self.hint.as_deref().filter(|hint| hint.starts_with("did you mean"));
+        if let Some(question) = question {
+            write!(f, ", {question}")?;
+        }
         if let Some(at) = self.at {
             write!(f, " (line {}, column {})", at.line, at.column)?;
         }
-        if let Some(hint) = &self.hint {
-            write!(f, "; {hint}")?;
+        match &self.hint {
+            Some(hint) if question.is_none() => write!(f, "; {hint}"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

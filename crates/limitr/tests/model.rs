@@ -301,7 +301,7 @@ fn changed_policy(policy: &mut Value, step: &Value, done: &Outcome) {
     }
 }
 
-/// Takes no id, and needs nothing that is not in the snapshot (policy-wide estimates, idempotency keys).
+/// Takes no id, and needs nothing that is not in the snapshot (policy-wide estimates).
 fn needs_only_the_snapshot(step: &Value) -> bool {
     let (verb, args) = parts(step);
     match verb {
@@ -310,9 +310,10 @@ fn needs_only_the_snapshot(step: &Value) -> bool {
         | "apply_customer_topup"
         | "ensure_included_topups"
         | "create_customer"
-        | "ensure_customer" => false,
+        | "ensure_customer"
+        | "set_customer_plan" => false,
         "add_customer_cap" => args.get("id").is_some(),
-        _ => args.get("idempotency_key").is_none(),
+        _ => true,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Operations through [`limitr::call`]: nothing panics, what only looks changes nothing, a check says what the call then
 //! does, a denied call leaves things as they were, and a snapshot brings everything back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use limitr::policy::Format;
 use limitr::{Limitr, ManualClock, call};
@@ -68,26 +68,38 @@ struct Session {
 
 pub(super) fn run(input: &[u8]) {
     let mut bytes = Bytes::new(input);
-    let mut session = Session::new(POLICIES[bytes.below(POLICIES.len())], bytes.one_in(4));
+    let policy = &policies()[bytes.below(POLICIES.len())];
+    let mut session = Session::new(policy, bytes.one_in(4));
     for _ in 0..MOST {
         if bytes.is_empty() {
             break;
         }
         session.step(&mut bytes);
     }
-    session.restore();
+    session.restore(bytes.one_in(4));
+}
+
+/// The fixed policies, read once.
+fn policies() -> &'static [Value] {
+    static READ: OnceLock<Vec<Value>> = OnceLock::new();
+    READ.get_or_init(|| {
+        let read = |text: &&str| {
+            let limitr = engine::parsed(text, Format::Yaml, &ManualClock::new(START), true);
+            limitr.unwrap_or_else(|error| panic!("a fixed policy: {error}")).record()
+        };
+        POLICIES.iter().map(read).collect()
+    })
 }
 
 impl Session {
-    fn new(policy: &str, deaf: bool) -> Self {
+    fn new(policy: &Value, deaf: bool) -> Self {
         let clock = ManualClock::new(START);
-        let limitr = engine::parsed(policy, Format::Yaml, &clock, true)
-            .unwrap_or_else(|error| panic!("a fixed policy: {error}"));
+        let limitr = engine::built(policy, &clock, false).expect("a fixed policy");
         let events = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&events);
         if !deaf {
             limitr.on(move |event| {
-                heard.lock().unwrap_or_else(PoisonError::into_inner).push(json!(event));
+                heard.lock().unwrap_or_else(PoisonError::into_inner).push(event.to_json());
             });
         }
         for customer in [
@@ -97,6 +109,7 @@ impl Session {
         ] {
             call(&limitr, &json!({"create_customer": customer})).expect("a fixed customer");
         }
+        events.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let before = engine::customers(&limitr);
         Self { limitr, clock, events, before }
     }
@@ -104,7 +117,7 @@ impl Session {
     fn step(&mut self, bytes: &mut Bytes<'_>) {
         match bytes.below(16) {
             0 => self.travel(bytes),
-            1 => self.restore(),
+            1 => self.restore(bytes.one_in(16)),
             2..=8 => {
                 let arguments = metered(bytes);
                 let (verb, check) = *bytes.pick(&[
@@ -140,10 +153,11 @@ impl Session {
     fn run(&mut self, verb: &str, arguments: &Value) -> Value {
         let operation = json!({verb: arguments});
         let result = call(&self.limitr, &operation);
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
+        assert!(events.iter().all(Value::is_object), "{operation} sent {events:?}");
         let after = engine::customers(&self.limitr);
-        let nothing = result.is_err() || LOOKS.contains(&verb);
-        if nothing {
+        if result.is_err() || LOOKS.contains(&verb) {
+            assert!(events.is_empty(), "{operation} must send nothing, sent {events:?}");
             assert_eq!(after, self.before, "{operation} must change nothing, said {result:?}");
         }
         self.before = after;
@@ -208,8 +222,9 @@ impl Session {
         }
     }
 
-    /// A snapshot, through text, into an engine on the same policy: the same customers, and the same to every question.
-    fn restore(&mut self) {
+    /// A snapshot, through text, into an engine on the same policy: the same customers, and if `thoroughly` the same
+    /// answer to every question.
+    fn restore(&mut self, thoroughly: bool) {
         let policy = self.limitr.record();
         let other = engine::built(&policy, &self.clock, false)
             .unwrap_or_else(|error| panic!("its own policy: {error}\n{policy}"));
@@ -218,7 +233,10 @@ impl Session {
         call(&other, &json!({"load_customers": {"customers": records}}))
             .unwrap_or_else(|error| panic!("its own snapshot: {error}\n{text}"));
         assert_eq!(engine::customers(&other), self.before, "restored");
-        let customers: Vec<String> = ["c0", "c1", "org"].map(str::to_owned).into();
+        if !thoroughly {
+            return;
+        }
+        let customers: Vec<String> = ["c0", "org"].map(str::to_owned).into();
         let entitlements: Vec<String> = ENTITLEMENTS.map(str::to_owned).into();
         let expected = engine::reads(&self.limitr, &customers, &entitlements);
         let restored = engine::reads(&other, &customers, &entitlements);
@@ -233,12 +251,14 @@ impl Session {
 fn place(bytes: &mut Bytes<'_>) -> Map<String, Value> {
     let mut place = Map::new();
     place.insert("customer".to_owned(), customer(bytes));
-    place.insert("entitlement".to_owned(), json!(ENTITLEMENTS[bytes.below(if bytes.one_in(16) { 7 } else { 6 })]));
+    let known = if bytes.one_in(16) { ENTITLEMENTS.len() } else { 6 };
+    place.insert("entitlement".to_owned(), json!(ENTITLEMENTS[bytes.below(known)]));
     place
 }
 
 fn customer(bytes: &mut Bytes<'_>) -> Value {
-    json!(CUSTOMERS[bytes.below(if bytes.one_in(16) { CUSTOMERS.len() } else { 4 })])
+    let known = if bytes.one_in(16) { CUSTOMERS.len() } else { 4 };
+    json!(CUSTOMERS[bytes.below(known)])
 }
 
 fn metered(bytes: &mut Bytes<'_>) -> Value {

@@ -129,6 +129,7 @@ fn arithmetic(bytes: &mut Bytes<'_>) {
     let (Some(a), Some(b)) = (given(), given()) else { return };
     amount(a);
     amount(b);
+    exactly(a, b);
     assert_eq!(a.checked_add(b), b.checked_add(a), "{a} + {b}");
     assert_eq!(a.checked_mul(b), b.checked_mul(a), "{a} x {b}");
     assert_eq!(a.at_most(b), !b.below(a), "{a} at most {b}");
@@ -150,4 +151,46 @@ fn arithmetic(bytes: &mut Bytes<'_>) {
     if let Some(double) = Amount::from_f64(a.to_f64() / b.to_f64()) {
         amount(double);
     }
+}
+
+/// Where the digits of a result fit, it is the exact one. Judged on integers.
+fn exactly(a: Amount, b: Amount) {
+    let ((one, scale), (two, other_scale)) = (digits(a), digits(b));
+    if let Some((one, two)) = aligned(one, scale, two, other_scale) {
+        assert_eq!(a.cmp(&b), one.cmp(&two), "{a} against {b}");
+        let both = scale.max(other_scale);
+        for (result, exact, sign) in [(a.checked_add(b), one + two, '+'), (a.checked_sub(b), one - two, '-')] {
+            assert!(!fits(exact) || result.is_some_and(|sum| is(sum, exact, both)), "{a} {sign} {b} is {result:?}");
+        }
+    }
+    if let Some(product) = one.checked_mul(two).filter(|product| fits(*product) && scale + other_scale <= 28) {
+        let result = a.checked_mul(b);
+        assert!(result.is_some_and(|result| is(result, product, scale + other_scale)), "{a} x {b} is {result:?}");
+    }
+}
+
+fn fits(mantissa: i128) -> bool {
+    mantissa.unsigned_abs() < 1 << 96
+}
+
+/// An amount's digits and how many of them are decimals.
+fn digits(amount: Amount) -> (i128, u32) {
+    let text = amount.to_string();
+    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    let digits = text.replace('.', "").parse().expect("digits");
+    (digits, u32::try_from(decimals).expect("a few"))
+}
+
+/// Both with as many decimals as the longer has, where there is room to add them.
+fn aligned(one: i128, scale: u32, two: i128, other_scale: u32) -> Option<(i128, i128)> {
+    let grown = |digits: i128, by: u32| {
+        digits.checked_mul(10_i128.checked_pow(by)?).filter(|digits| digits.unsigned_abs() < 1 << 126)
+    };
+    let both = scale.max(other_scale);
+    Some((grown(one, both - scale)?, grown(two, both - other_scale)?))
+}
+
+fn is(amount: Amount, mantissa: i128, scale: u32) -> bool {
+    let (digits, decimals) = digits(amount);
+    aligned(digits, decimals, mantissa, scale).is_some_and(|(digits, mantissa)| digits == mantissa)
 }

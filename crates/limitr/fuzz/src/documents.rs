@@ -22,7 +22,8 @@ pub(super) fn read(input: &[u8], format: Format) {
         (Ok(_), Err(error)) => panic!("valid, but not without validation: {error}"),
         (Err(error), _) => {
             engine::check_error(error);
-            let lines = u32::try_from(text.split('\n').count()).unwrap_or(u32::MAX);
+            // YAML ends lines at a lone carriage return too.
+            let lines = u32::try_from(text.split(['\n', '\r']).count()).unwrap_or(u32::MAX);
             for problem in error.problems() {
                 assert!(problem.at.is_none_or(|at| at.line <= lines + 1), "{problem:?} of {lines} lines");
             }

@@ -13,7 +13,7 @@ pub(crate) struct Change {
 }
 
 /// Writes the effects of a decision into the locked customers.
-pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>, now: i64) -> Change {
+pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>) -> Change {
     let mut change = Change::default();
     let (Some(site), Some(metered)) = (&decided.site, &decided.metered) else { return change };
     let allowed = decided.denied.is_none();
@@ -21,7 +21,7 @@ pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>, now: i64
     if let Some(owner) = people.get_mut(site.owner) {
         let writes = metered.roll.is_some() || attempted || (allowed && metered.moved());
         if writes {
-            write_meter(owner, &site.entitlement.name, decided, now);
+            write_meter(owner, &site.entitlement.name, decided);
         }
         if let Some(drawn) = metered.drawn.as_ref().filter(|_| allowed) {
             owner.grants.retain(|id, grant| match drawn.purse.iter().find(|live| **live.id() == *id) {
@@ -51,7 +51,8 @@ pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>, now: i64
     change
 }
 
-fn write_meter(owner: &mut Customer, entitlement: &Name, decided: &Decided<'_>, now: i64) {
+fn write_meter(owner: &mut Customer, entitlement: &Name, decided: &Decided<'_>) {
+    let now = decided.now;
     let Some(metered) = &decided.metered else { return };
     let limit = &metered.limit;
     let fresh = || Meter::new(limit.credit.name.clone(), metered.started);

@@ -53,6 +53,8 @@ pub(crate) struct Decided<'p> {
     pub(crate) site: Option<Site<'p>>,
     /// The limit and the amounts, once known; absent for a feature flag.
     pub(crate) metered: Option<Metered<'p>>,
+    /// The time it was decided at; 0 where time plays no part.
+    pub(crate) now: i64,
 }
 
 /// The plan's entitlement, and whose meter counts.
@@ -141,15 +143,16 @@ impl Metered<'_> {
     }
 }
 
-/// Decides one call.
+/// Decides one call. The clock is read only where time can matter: a feature flag is answered without it.
+#[inline]
 pub(crate) fn decide<'p>(
     policy: &'p Compiled,
     people: &Locked<'_, '_>,
     request: &Request<'_>,
-    now: i64,
+    clock: impl FnOnce() -> i64,
     trace: &mut impl Trace,
 ) -> Decided<'p> {
-    let mut decided = Decided { denied: None, site: None, metered: None };
+    let mut decided = Decided { denied: None, site: None, metered: None, now: 0 };
     let site = match resolve::site(policy, people, request.entitlement) {
         Ok(site) => site,
         Err(denial) => {
@@ -160,27 +163,35 @@ pub(crate) fn decide<'p>(
     };
     trace.step("resolve", || trace::resolved(&site, people));
     decided.site = Some(site);
-    let Some(limit) = limit_in_force(policy, people, &site, now) else {
+    if site.is_flag(people) {
         trace.step("limit", || ("a feature of the plan, without a limit".to_owned(), Vec::new()));
         return decided;
-    };
+    }
+    let now = clock();
+    decided.now = now;
+    let Some(limit) = limit_in_force(policy, people, &site, now) else { return decided };
     let meter = people.get(site.owner).and_then(|owner| owner.meters.get_name(&site.entitlement.name));
-    let outcome = match measure(limit, meter, request, now) {
-        Some(mut metered) => {
-            trace.step("amounts", || trace::amounts(&metered));
-            let denied = gates(policy, people, &site, meter, &mut metered, request, now, trace);
-            decided.metered = Some(metered);
-            denied
+    decided.metered = measure(limit, meter, request, now);
+    decided.denied = match &mut decided.metered {
+        Some(metered) => {
+            trace.step("amounts", || trace::amounts(metered));
+            gates(policy, people, &site, meter, metered, request, now, trace)
         }
         None => Some(Denial::InvalidValue),
     };
-    if outcome == Some(Denial::InvalidValue) {
+    if decided.denied == Some(Denial::InvalidValue) {
         trace.step("amounts", || ("the amount cannot be used with this credit".to_owned(), Vec::new()));
         // Nothing of a call that cannot be computed is kept, not even the new period.
         decided.metered = None;
     }
-    decided.denied = outcome;
     decided
+}
+
+impl Site<'_> {
+    /// Whether nothing is metered here, whatever the time.
+    fn is_flag(&self, people: &Locked<'_, '_>) -> bool {
+        self.entitlement.limit.is_none() && people.get(self.owner).is_none_or(|owner| owner.overrides.is_empty())
+    }
 }
 
 /// The owner's unexpired override, else the plan's limit; none for a feature flag.

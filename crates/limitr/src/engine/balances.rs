@@ -257,10 +257,10 @@ pub(crate) enum CapChange {
 impl Limitr {
     /// Grants a topup of the customer's plan once; false for an unknown customer or topup.
     pub fn apply_customer_topup(&self, customer: &str, topup: &str) -> bool {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
         let heard = self.heard();
-        let granted = self.store.enter(customer, |people| {
+        let granted = self.store.enter(customer, |_, people| {
             let plan = plan_of(&policy, people, CALLER)?.clone();
             let topup = plan.topups.get(topup)?;
             let customer = people.get_mut(CALLER)?;
@@ -276,10 +276,10 @@ impl Limitr {
     /// Grants the included topups of the customer's plan that it does not have, and removes grants its plan or type no
     /// longer gives. Returns whether anything changed.
     pub fn ensure_included_topups(&self, customer: &str) -> bool {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
         let heard = self.heard();
-        let changed = self.store.enter(customer, |people| {
+        let changed = self.store.enter(customer, |_, people| {
             let plan = plan_of(&policy, people, CALLER)?.clone();
             let customer = people.get_mut(CALLER)?;
             let before = customer.grants.len();
@@ -296,10 +296,10 @@ impl Limitr {
     /// The customer's balances in `credit` (or any currency): all grants, others converted.
     #[must_use]
     pub fn credit_remaining(&self, customer: &str, credit: &str) -> Option<Amount> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let currency = policy.exchange.id(credit)?;
         let now = self.clock.now();
-        let remaining = self.store.enter(customer, |people| {
+        let remaining = self.store.enter(customer, |_, people| {
             let plan = plan_of(&policy, people, CALLER);
             Some(remaining_in(&policy, currency, &live(&policy, plan, people.caller()?, now)))
         });
@@ -309,7 +309,7 @@ impl Limitr {
     /// What `value` of one credit or currency is worth in another, from position 0; none when it does not convert.
     #[must_use]
     pub fn credit_exchange(&self, from: &str, to: &str, value: Amount) -> Option<Amount> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let exchange = &policy.exchange;
         let converted = exchange.convert(value, exchange.id(from)?, Amount::ZERO, exchange.id(to)?, Amount::ZERO);
         converted.map(Amount::rounded)
@@ -318,7 +318,7 @@ impl Limitr {
     /// Puts a ceiling on a customer. None, and no change, for an unknown customer or credit, a used id, or a cap that
     /// cannot work (exchangeable in a stairstep credit, contradictory resets).
     pub fn add_customer_cap(&self, customer: &str, cap: NewCap<'_>) -> Option<Cap> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
         let heard = self.heard() && cap.events;
         let added = self.store.with(customer, |customer| {
@@ -352,7 +352,7 @@ impl Limitr {
     }
 
     pub(crate) fn change_customer_cap(&self, customer: &str, id: &str, change: CapChange, events: bool) -> bool {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
         let heard = self.heard() && events;
         let changed = self.store.with(customer, |customer| {
@@ -374,8 +374,12 @@ impl Limitr {
     }
 
     /// The caps a call brings along; their ids are `tmp-<credit>` where they have none.
-    pub(super) fn call_caps(&self, policy: &Compiled, caps: &[CallCap<'_>], now: i64) -> Result<Vec<Cap>, Error> {
-        caps.iter().map(|CallCap(cap)| cap.build(policy, |credit| format!("tmp-{credit}"), now)).collect()
+    pub(super) fn call_caps(&self, caps: &[CallCap<'_>], now: i64) -> Result<Vec<Cap>, Error> {
+        if caps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let policy = self.current_policy();
+        caps.iter().map(|CallCap(cap)| cap.build(&policy, |credit| format!("tmp-{credit}"), now)).collect()
     }
 }
 

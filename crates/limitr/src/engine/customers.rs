@@ -82,7 +82,7 @@ impl Limitr {
     /// # Errors
     /// `unknown_plan`, `no_plan` when none is given, inherited or default, `alt_id_taken`, `invalid_id`.
     pub fn create_customer(&self, new: NewCustomer) -> Result<Customer, Error> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
         valid_id(&new.id, "id")?;
         let id: Name = new.id.as_str().into();
@@ -100,7 +100,7 @@ impl Limitr {
             None => existing.and_then(|(plan, _)| plan).filter(|plan| policy.plan(plan).is_some()),
         };
         let inherits = |name: &Name| {
-            let found = self.store.enter(name, |people| inherited_plan(&policy, people, CALLER).is_some());
+            let found = self.store.enter(name, |_, people| inherited_plan(&policy, people, CALLER).is_some());
             found.unwrap_or(false)
         };
         let plan = match own {
@@ -133,7 +133,7 @@ impl Limitr {
             self.store.insert(customer);
         }
         let heard = self.heard();
-        let result = self.store.enter(&id, |people| {
+        let result = self.store.enter(&id, |_, people| {
             let plan = plan_of(&policy, people, CALLER).cloned();
             if let (Some(plan), Some(customer)) = (&plan, people.get_mut(CALLER)) {
                 add_meters(plan, customer, now);
@@ -162,14 +162,14 @@ impl Limitr {
     /// A customer's record, by id or alternate id.
     #[must_use]
     pub fn customer(&self, id: &str) -> Option<Customer> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         self.store.with(id, |customer| record(&policy, customer))
     }
 
     /// Every customer's record, by id: the snapshot. Each record is consistent in itself.
     #[must_use]
     pub fn customers(&self) -> NameMap<Customer> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let mut records = Vec::new();
         self.store.for_each(|customer| records.push((customer.id.clone(), record(&policy, customer))));
         records.into_iter().collect()
@@ -183,7 +183,7 @@ impl Limitr {
         let id = customer.id.clone();
         self.put(vec![customer])?;
         if event && self.heard() {
-            let policy = self.policy.load();
+            let policy = self.current_policy();
             let event = self.store.with(&id, |customer| customer_event("customer-set", &policy, customer));
             self.tell(event.into_iter().collect());
         }
@@ -199,7 +199,7 @@ impl Limitr {
     }
 
     fn put(&self, customers: Vec<Customer>) -> Result<(), Error> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         for customer in &customers {
             valid_id(&customer.id, "id")?;
             if self.store.is_alt(&customer.id)
@@ -245,7 +245,7 @@ impl Limitr {
     pub fn delete_customer(&self, id: &str) -> bool {
         let Some(customer) = self.store.remove(id) else { return false };
         if self.heard() {
-            let event = customer_event("customer-removed", &self.policy.load(), &customer);
+            let event = customer_event("customer-removed", &self.current_policy(), &customer);
             self.tell(vec![event]);
         }
         true
@@ -255,11 +255,11 @@ impl Limitr {
     /// topups lapse, those the new plan includes are given. False, and no change, when
     /// that plan already applies or the customer or plan is unknown.
     pub fn set_customer_plan(&self, id: &str, plan: &str, overwrite_meters: bool) -> bool {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let Some(plan) = policy.plan(plan).cloned() else { return false };
         let now = self.clock.now();
         let heard = self.heard();
-        let changed = self.store.enter(id, |people| {
+        let changed = self.store.enter(id, |_, people| {
             let previous = plan_of(&policy, people, CALLER).map(|plan| plan.name.clone());
             if previous.as_ref() == Some(&plan.name) {
                 return None;
@@ -349,10 +349,10 @@ impl Limitr {
         entitlement: &str,
         fields: &Value,
     ) -> Result<Option<Limit>, Error> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
         let heard = self.heard();
-        let outcome = self.store.enter(customer, |people| {
+        let outcome = self.store.enter(customer, |_, people| {
             let Some(plan) = plan_of(&policy, people, CALLER) else { return Ok(None) };
             let Some(declared) = plan.definition.entitlements.get(entitlement) else { return Ok(None) };
             let Some(customer) = people.get_mut(CALLER) else { return Ok(None) };
@@ -374,10 +374,10 @@ impl Limitr {
     /// Charges the base fee of the customer's own plan: meters the plan's subscription entitlement once per period, after
     /// the trial. Returns whether it did.
     pub fn ensure_plan_subscription(&self, customer: &str) -> bool {
-        let policy = self.policy.load();
         let now = self.clock.now();
         let heard = self.heard();
-        let charged = self.store.enter(customer, |people| {
+        let mut events = Vec::new();
+        let charged = self.store.enter(customer, |policy, people| {
             let caller = people.get_mut(CALLER)?;
             let plan = policy.plan(caller.plan.as_deref()?)?;
             let subscription = plan.entitlements.get(plan.definition.subscription.as_str())?;
@@ -391,16 +391,15 @@ impl Limitr {
             }
             let wish = Wish::Units(Amount::ONE.into());
             let request = Request { entitlement: &subscription.name, wish, overhead: None, caps: &[], force: false };
-            Some(commit(&policy, people, &request, &EventData::Plain, now, heard))
+            Some(commit(policy, people, &request, &EventData::Plain, || now, heard, &mut events).allowed)
         });
-        let Some((decision, events)) = charged.flatten() else { return false };
         self.tell(events);
-        decision.allowed
+        charged.flatten().unwrap_or(false)
     }
 
     /// Changes a customer and says so with `customer-set`, unless `change` says that nothing was done.
     fn change(&self, id: &str, change: impl FnOnce(&mut Customer) -> bool) -> bool {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let heard = self.heard();
         let changed = self.store.with(id, |customer| {
             change(customer).then(|| heard.then(|| customer_event("customer-set", &policy, customer)))

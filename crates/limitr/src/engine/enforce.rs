@@ -7,7 +7,7 @@ use super::balances::CallCap;
 use super::{Limitr, announce};
 use crate::decide::{self, Decided, Recorder, Request, Silent, Step, Trace, Wish};
 use crate::policy::Compiled;
-use crate::state::{Cap, Locked, Replay, digest};
+use crate::state::{CALLER, Cap, Locked, Replay, digest};
 use crate::{Amount, Decision, Denial, Error, Event, Quantity};
 
 /// A call with everything that can be said about it.
@@ -152,7 +152,7 @@ impl Limitr {
     /// `value` is in the credit's unit, or text with a unit; 0 is an access check, negative gives back. Never fails: what
     /// cannot be decided is denied with a reason.
     pub fn allow<'a>(&self, customer: &str, entitlement: &str, value: impl Into<Quantity<'a>>) -> Decision {
-        self.run(customer, entitlement, Wish::Units(value.into()), &EventData::Plain)
+        self.run(customer, entitlement, Wish::Units(value.into()))
     }
 
     /// What [`Limitr::allow`] would say, changing nothing.
@@ -162,12 +162,12 @@ impl Limitr {
 
     /// [`Limitr::allow`] of the limit's increment.
     pub fn increment(&self, customer: &str, entitlement: &str) -> Decision {
-        self.run(customer, entitlement, Wish::Increment, &EventData::Plain)
+        self.run(customer, entitlement, Wish::Increment)
     }
 
     /// [`Limitr::allow`] of minus the limit's increment.
     pub fn decrement(&self, customer: &str, entitlement: &str) -> Decision {
-        self.run(customer, entitlement, Wish::Decrement, &EventData::Plain)
+        self.run(customer, entitlement, Wish::Decrement)
     }
 
     /// What [`Limitr::increment`] would say, changing nothing.
@@ -182,7 +182,7 @@ impl Limitr {
 
     /// [`Limitr::allow`] of whatever brings the meter to `value`.
     pub fn set<'a>(&self, customer: &str, entitlement: &str, value: impl Into<Quantity<'a>>) -> Decision {
-        self.run(customer, entitlement, Wish::To(value.into()), &EventData::Plain)
+        self.run(customer, entitlement, Wish::To(value.into()))
     }
 
     /// [`Limitr::allow`] with options.
@@ -191,35 +191,30 @@ impl Limitr {
     /// `idempotency_mismatch` when the key was used for another call, `unknown_credit` or `refused_cap` for a cap of the
     /// call that cannot be used. Nothing is changed.
     pub fn allow_with(&self, call: Call<'_>) -> Result<Decision, Error> {
-        let policy = self.policy.load();
         let now = self.clock.now();
-        let caps = self.call_caps(&policy, &call.caps, now)?;
+        let caps = self.call_caps(&call.caps, now)?;
         let fingerprint = call.key.map(|_| call.fingerprint());
         let Some(request) = request(&call, &caps) else { return Ok(Decision::denied(Denial::InvalidValue)) };
         let heard = self.heard();
-        let outcome = self.store.enter(call.customer, |people| {
+        let mut events = Vec::new();
+        let outcome = self.store.enter(call.customer, |policy, people| {
             if let (Some(key), Some(fingerprint)) = (call.key, &fingerprint) {
                 let known = people.caller().and_then(|caller| caller.replays.as_ref()?.get(key, now));
                 if let Some(replay) = known {
-                    return if replay.call == *fingerprint {
-                        Ok((replay.decision.clone(), Vec::new()))
-                    } else {
-                        Err(mismatch(key))
-                    };
+                    return if replay.call == *fingerprint { Ok(replay.decision.clone()) } else { Err(mismatch(key)) };
                 }
             }
-            let (decision, events) = commit(&policy, people, &request, &call.event, now, heard);
+            let decision = commit(policy, people, &request, &call.event, || now, heard, &mut events);
             if let (Some(key), Some(fingerprint), true) = (call.key, fingerprint, decision.allowed) {
-                if let Some(caller) = people.get_mut(crate::state::CALLER) {
+                if let Some(caller) = people.get_mut(CALLER) {
                     let replay = Replay { at: now, call: fingerprint, decision: decision.clone() };
                     caller.replays.get_or_insert_default().insert(key.into(), replay);
                 }
             }
-            Ok((decision, events))
+            Ok(decision)
         });
-        let (decision, events) = outcome.unwrap_or(Ok((Decision::denied(Denial::UnknownCustomer), Vec::new())))?;
         self.tell(events);
-        Ok(decision)
+        outcome.unwrap_or(Ok(Decision::denied(Denial::UnknownCustomer)))
     }
 
     /// [`Limitr::check`] with options; event data and the idempotency key are not looked at.
@@ -241,59 +236,59 @@ impl Limitr {
     }
 
     fn consider(&self, call: &Call<'_>, trace: &mut impl Trace) -> Result<Decision, Error> {
-        let policy = self.policy.load();
         let now = self.clock.now();
-        let caps = self.call_caps(&policy, &call.caps, now)?;
+        let caps = self.call_caps(&call.caps, now)?;
         let Some(request) = request(call, &caps) else { return Ok(Decision::denied(Denial::InvalidValue)) };
-        let decision = self.store.enter(call.customer, |people| {
-            let decided = decide::decide(&policy, people, &request, now, trace);
-            summary(&decided, people, now)
+        let decision = self.store.enter(call.customer, |policy, people| {
+            let decided = decide::decide(policy, people, &request, || now, trace);
+            summary(&decided, people)
         });
         Ok(decision.unwrap_or(Decision::denied(Denial::UnknownCustomer)))
     }
 
     /// The common call: no options, so nothing that can fail.
-    fn run(&self, customer: &str, entitlement: &str, wish: Wish<'_>, event: &EventData) -> Decision {
-        let policy = self.policy.load();
-        let now = self.clock.now();
-        let heard = self.heard();
+    fn run(&self, customer: &str, entitlement: &str, wish: Wish<'_>) -> Decision {
         let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
-        let outcome = self.store.enter(customer, |people| commit(&policy, people, &request, event, now, heard));
-        let Some((decision, events)) = outcome else { return Decision::denied(Denial::UnknownCustomer) };
+        let heard = self.heard();
+        let mut events = Vec::new();
+        let decision = self.store.enter(customer, |policy, people| {
+            commit(policy, people, &request, &EventData::Plain, || self.clock.now(), heard, &mut events)
+        });
         self.tell(events);
-        decision
+        decision.unwrap_or(Decision::denied(Denial::UnknownCustomer))
     }
 
     fn ask(&self, customer: &str, entitlement: &str, wish: Wish<'_>) -> Decision {
-        let policy = self.policy.load();
-        let now = self.clock.now();
         let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
-        let decision = self.store.enter(customer, |people| {
-            let decided = decide::decide(&policy, people, &request, now, &mut Silent);
-            summary(&decided, people, now)
+        let decision = self.store.enter(customer, |policy, people| {
+            let decided = decide::decide(policy, people, &request, || self.clock.now(), &mut Silent);
+            summary(&decided, people)
         });
         decision.unwrap_or(Decision::denied(Denial::UnknownCustomer))
     }
 }
 
 /// Decides, applies, and prepares the events. Runs with the customers locked.
+#[inline]
 pub(super) fn commit(
     policy: &Compiled,
     people: &mut Locked<'_, '_>,
     request: &Request<'_>,
     event: &EventData,
-    now: i64,
+    clock: impl FnOnce() -> i64,
     heard: bool,
-) -> (Decision, Vec<Event>) {
-    let decided = decide::decide(policy, people, request, now, &mut Silent);
-    let change = decide::apply(&decided, people, now);
-    let events = match event {
-        EventData::Silent => Vec::new(),
-        _ if !heard => Vec::new(),
-        EventData::Plain => announce::call(policy, &decided, &change, people, request, None),
-        EventData::With(data) => announce::call(policy, &decided, &change, people, request, Some(data)),
-    };
-    (summary(&decided, people, now), events)
+    events: &mut Vec<Event>,
+) -> Decision {
+    let decided = decide::decide(policy, people, request, clock, &mut Silent);
+    let change = decide::apply(&decided, people);
+    if heard {
+        match event {
+            EventData::Silent => {}
+            EventData::Plain => *events = announce::call(policy, &decided, &change, people, request, None),
+            EventData::With(data) => *events = announce::call(policy, &decided, &change, people, request, Some(data)),
+        }
+    }
+    summary(&decided, people)
 }
 
 fn request<'a>(call: &Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {
@@ -305,7 +300,9 @@ fn request<'a>(call: &Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {
 }
 
 /// What the caller is told.
-pub(super) fn summary(decided: &Decided<'_>, people: &Locked<'_, '_>, now: i64) -> Decision {
+#[inline]
+pub(super) fn summary(decided: &Decided<'_>, people: &Locked<'_, '_>) -> Decision {
+    let now = decided.now;
     let allowed = decided.denied.is_none();
     let Some(metered) = &decided.metered else {
         return match decided.denied {

@@ -98,9 +98,9 @@ impl Limitr {
     /// A customer's revenue, cost and margin in the current periods; none for an unknown customer.
     #[must_use]
     pub fn customer_margin_snapshot(&self, customer: &str) -> Option<CustomerMargin> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
-        let snapshot = self.store.enter(customer, |people| {
+        let snapshot = self.store.enter(customer, |_, people| {
             let plan = crate::decide::plan_of(&policy, people, CALLER)?;
             let customer = people.caller()?;
             let mut margin = CustomerMargin::default();
@@ -138,7 +138,7 @@ impl Limitr {
         usage: &PlanUsage<'_>,
         scaled: bool,
     ) -> Result<Option<CustomerMargin>, Error> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let Some(plan) = policy.plan(plan) else { return Ok(None) };
         let mut margin = CustomerMargin::default();
         for (name, item) in usage {

@@ -11,9 +11,8 @@ mod reservations;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use arc_swap::ArcSwap;
 
 pub(crate) use balances::CapChange;
 pub use balances::{CallCap, NewCap};
@@ -52,10 +51,10 @@ use crate::{Clock, Error, Event, IdSource};
 /// # Ok::<(), limitr::Error>(())
 /// ```
 pub struct Limitr {
-    policy: ArcSwap<Compiled>,
+    policy: RwLock<Arc<Compiled>>,
     store: Store,
     learned: Learned,
-    listeners: ArcSwap<Vec<Listener>>,
+    listeners: RwLock<Arc<Vec<Listener>>>,
     /// Whether anybody listens, for a look that costs nothing.
     heard: AtomicBool,
     next_listener: AtomicU64,
@@ -124,11 +123,12 @@ impl Builder {
 
     fn document(self, document: Document) -> Result<Limitr, Error> {
         let (clock, ids) = self.environment()?;
+        let policy = Arc::new(Compiled::new(document.policy));
         let limitr = Limitr {
             learned: Learned::default(),
-            policy: ArcSwap::from_pointee(Compiled::new(document.policy)),
-            store: Store::new(),
-            listeners: ArcSwap::from_pointee(Vec::new()),
+            store: Store::new(&policy),
+            policy: RwLock::new(policy),
+            listeners: RwLock::default(),
             heard: AtomicBool::new(false),
             next_listener: AtomicU64::new(0),
             clock,
@@ -136,7 +136,7 @@ impl Builder {
             common_names: customers::common_names(),
             editing: Mutex::new(()),
         };
-        limitr.learned.seed(&limitr.policy.load().source.estimates);
+        limitr.learned.seed(&limitr.current_policy().source.estimates);
         limitr.load_customers(Customer::list_from_json(&document.customers.into())?)?;
         Ok(limitr)
     }
@@ -198,21 +198,19 @@ impl Limitr {
     pub fn on(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> ListenerId {
         let id = ListenerId(self.next_listener.fetch_add(1, Ordering::Relaxed));
         let listener = Listener { id, hear: Arc::new(listener) };
-        self.listeners.rcu(|listeners| {
-            let mut listeners = Vec::clone(listeners);
-            listeners.push(listener.clone());
-            listeners
-        });
+        let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut listeners).push(listener);
         self.heard.store(true, Ordering::Release);
         id
     }
 
     /// Removes a listener; false when it is not there.
     pub fn off(&self, id: ListenerId) -> bool {
-        let before = self
-            .listeners
-            .rcu(|listeners| listeners.iter().filter(|listener| listener.id != id).cloned().collect::<Vec<_>>());
-        before.iter().any(|listener| listener.id == id)
+        let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
+        let before = listeners.len();
+        Arc::make_mut(&mut listeners).retain(|listener| listener.id != id);
+        self.heard.store(!listeners.is_empty(), Ordering::Release);
+        listeners.len() < before
     }
 
     /// The time by the engine's clock, ms since 1970.
@@ -230,7 +228,7 @@ impl Limitr {
         if events.is_empty() {
             return;
         }
-        let listeners = self.listeners.load_full();
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
         for event in &events {
             for listener in listeners.iter() {
                 // The hook has reported the panic; the call it happened after is complete.
@@ -242,14 +240,20 @@ impl Limitr {
     /// Changes the policy, one change at a time.
     fn edit<R>(&self, change: impl FnOnce(&Compiled) -> Result<(Compiled, R), Error>) -> Result<R, Error> {
         let _editing = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (policy, result) = change(&self.policy.load())?;
-        self.policy.store(Arc::new(policy));
+        let (policy, result) = change(&self.current_policy())?;
+        let policy = Arc::new(policy);
+        self.store.set_policy(&policy);
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
         Ok(result)
+    }
+
+    fn current_policy(&self) -> Arc<Compiled> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl std::fmt::Debug for Limitr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Limitr").field("policy", &self.policy.load().source).finish_non_exhaustive()
+        f.debug_struct("Limitr").field("policy", &self.current_policy().source).finish_non_exhaustive()
     }
 }

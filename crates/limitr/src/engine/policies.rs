@@ -14,7 +14,7 @@ impl Limitr {
     /// The policy as it stands, with what has been learned about usage.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        let mut policy = self.policy.load().source.clone();
+        let mut policy = self.current_policy().source.clone();
         policy.estimates = self.learned.all();
         policy
     }
@@ -22,7 +22,7 @@ impl Limitr {
     /// Every problem of the policy as it stands; empty when it is valid. Only an engine built without validation has any.
     #[must_use]
     pub fn problems(&self) -> Vec<crate::Problem> {
-        validate(&self.policy.load().source)
+        validate(&self.current_policy().source)
     }
 
     /// Adds a plan or puts it in the place of the one with this name. `plan` is a plan as in the policy document.
@@ -83,7 +83,7 @@ impl Limitr {
     /// What is different in `other`, by meaning: names and values, not text.
     #[must_use]
     pub fn difference(&self, other: &Policy) -> Vec<Change> {
-        difference(&self.policy.load().source, other)
+        difference(&self.current_policy().source, other)
     }
 
     /// The document as text, without customers (see [`Limitr::customers`]).

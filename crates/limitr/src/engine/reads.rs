@@ -194,7 +194,7 @@ impl Limitr {
     /// A credit's definition.
     #[must_use]
     pub fn credit(&self, name: &str) -> Option<Arc<Credit>> {
-        self.policy.load().credit(name).map(|credit| credit.definition.clone())
+        self.current_policy().credit(name).map(|credit| credit.definition.clone())
     }
 
     /// The credit that an entitlement is metered in, for a customer or a plan.
@@ -206,21 +206,21 @@ impl Limitr {
     /// A plan's definition.
     #[must_use]
     pub fn plan(&self, name: &str) -> Option<Plan> {
-        self.policy.load().plan(name).map(|plan| plan.definition.clone())
+        self.current_policy().plan(name).map(|plan| plan.definition.clone())
     }
 
     /// The plan that applies to a customer, its own, inherited or default, with its name.
     #[must_use]
     pub fn plan_for(&self, customer: &str) -> Option<(String, Plan)> {
-        let policy = self.policy.load();
-        let plan = self.store.enter(customer, |people| plan_of(&policy, people, CALLER).cloned());
+        let policy = self.current_policy();
+        let plan = self.store.enter(customer, |_, people| plan_of(&policy, people, CALLER).cloned());
         plan.flatten().map(|plan| (plan.name.to_string(), plan.definition.clone()))
     }
 
     /// The default plan, with its name.
     #[must_use]
     pub fn default_plan(&self) -> Option<(String, Plan)> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         policy.default_plan().map(|plan| (plan.name.to_string(), plan.definition.clone()))
     }
 
@@ -247,9 +247,9 @@ impl Limitr {
         entitlement: &str,
         work: impl for<'p> FnOnce(&'p Compiled, &Locked<'_, '_>, Site<'p>, i64) -> Option<R>,
     ) -> Option<R> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
-        let found = self.store.enter(customer, |people| {
+        let found = self.store.enter(customer, |_, people| {
             let plan = plan_of(&policy, people, CALLER)?;
             let entitlement = plan.entitlements.get(entitlement)?;
             let owner = owner_of(people, entitlement)?;
@@ -264,7 +264,7 @@ impl Limitr {
         entitlement: &str,
         read: impl FnOnce(&crate::policy::CompiledLimit) -> Amount,
     ) -> Option<Amount> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let plan: &CompiledPlan = policy.plan(plan)?;
         let entitlement: &CompiledEntitlement = plan.entitlements.get(entitlement)?;
         entitlement.limit.as_ref().map(read)

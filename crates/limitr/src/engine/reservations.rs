@@ -193,7 +193,7 @@ impl Limitr {
     /// # Ok::<(), limitr::Error>(())
     /// ```
     pub fn reserve(&self, reserve: Reserve<'_>) -> Option<String> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
         let overhead = match &reserve.overhead {
             Some(overhead) => Some(overhead.in_unit(Unit::FLOAT)?),
@@ -211,8 +211,8 @@ impl Limitr {
         let request = Request { entitlement: reserve.entitlement, wish, overhead, caps: &[], force: false };
         let expires_on = now.checked_add(reserve.ttl.unwrap_or(policy.source.hold_ttl))?;
         self.store
-            .enter(reserve.customer, |people| {
-                let decided = decide(&policy, people, &request, now, &mut Silent);
+            .enter(reserve.customer, |_, people| {
+                let decided = decide(&policy, people, &request, || now, &mut Silent);
                 let (None, Some(site), Some(metered)) = (decided.denied, &decided.site, &decided.metered) else {
                     return None;
                 };
@@ -281,7 +281,7 @@ impl Limitr {
     /// before the first, or when the declared basis is missing. A customer that does not exist is taken to be on the
     /// default plan.
     pub fn estimate(&self, query: EstimateQuery<'_>) -> Option<Prediction> {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         self.predict(&policy, query.customer, query.entitlement, query.quantile, &query.basis)
     }
 
@@ -293,8 +293,8 @@ impl Limitr {
     }
 
     fn drop_hold(&self, customer: &str, entitlement: &str, hold: &str) -> Option<Hold> {
-        let policy = self.policy.load();
-        let dropped = self.store.enter(customer, |people| {
+        let policy = self.current_policy();
+        let dropped = self.store.enter(customer, |_, people| {
             let owner = owner(&policy, people, entitlement)?;
             let meter = people.get_mut(owner)?.meters.get_mut(entitlement)?;
             meter.more.as_mut()?.holds.remove(hold)
@@ -310,7 +310,7 @@ impl Limitr {
         quantile: f64,
         basis: &Basis<'_>,
     ) -> Option<Prediction> {
-        let found = self.store.enter(customer, |people| {
+        let found = self.store.enter(customer, |_, people| {
             let plan = plan_of(policy, people, CALLER)?;
             let declared = plan.entitlements.get(entitlement)?;
             let owner = crate::decide::owner_of(people, declared)?;
@@ -355,9 +355,9 @@ impl Limitr {
         basis: &Basis<'_>,
         hold: Option<&Hold>,
     ) -> bool {
-        let policy = self.policy.load();
+        let policy = self.current_policy();
         let now = self.clock.now();
-        let learned = self.store.enter(customer, |people| {
+        let learned = self.store.enter(customer, |_, people| {
             let declared = plan_of(&policy, people, CALLER)?.entitlements.get(entitlement)?;
             let owner = crate::decide::owner_of(people, declared)?;
             let limit = declared.limit.as_ref()?;

@@ -22,5 +22,6 @@ pub use read::{
     Document, parse_document, read_document, read_document_value, read_limit_over, read_limit_value, read_plan_value,
 };
 pub use schedule::{Schedule, ScheduleError};
+pub(crate) use units::parse_number;
 pub use units::{Dimension, Measure, MeasureError, Unit, UnitError, parse_duration};
 pub use validate::{validate, validate_limit};

@@ -1,8 +1,8 @@
-//! Where customers live: sharded by id, one lock each.
+//! Where customers live: sharded by id, one lock a shard.
 //!
-//! Lock order, which is what keeps calls free of deadlock: the alternate ids, then a shard, then customers in the order of
-//! their addresses. A call on a customer without refs holds its shard for reading and its own lock; a call that reaches
-//! others lets go of the shards first and then locks all of them.
+//! Lock order, which is what keeps calls free of deadlock: the alternate ids, then shards in the order of their index. A
+//! call on a customer without refs holds one shard. One that reaches others first walks the refs, a shard at a time, then
+//! locks all their shards in order.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
@@ -12,6 +12,7 @@ use hashbrown::HashTable;
 
 use super::customer::Customer;
 use super::names::{FixedMap, Name};
+use crate::policy::Compiled;
 
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -22,14 +23,15 @@ pub(crate) struct Store {
 }
 
 /// Padded, so that two threads on two shards do not share a cache line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
-struct Shard(RwLock<HashTable<Arc<Cell>>>);
+struct Shard(Mutex<Contents>);
 
 #[derive(Debug)]
-struct Cell {
-    id: Name,
-    state: Mutex<Customer>,
+struct Contents {
+    customers: HashTable<Box<Customer>>,
+    /// The policy in force, kept where the lock already is: a call needs no other synchronisation.
+    policy: Arc<Compiled>,
 }
 
 const SHARDS: usize = 128;
@@ -67,86 +69,90 @@ impl Locked<'_, '_> {
 }
 
 impl Store {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(policy: &Arc<Compiled>) -> Self {
+        let shard = |_| Shard(Mutex::new(Contents { customers: HashTable::new(), policy: policy.clone() }));
         Self {
-            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            shards: (0..SHARDS).map(shard).collect(),
             alts: RwLock::default(),
             hasher: foldhash::fast::RandomState::default(),
         }
     }
 
-    /// Runs `work` on one customer, found by id or alternate id, alone.
-    pub(crate) fn with<R>(&self, id: &str, work: impl FnOnce(&mut Customer) -> R) -> Option<R> {
-        let cell = self.resolve(id)?;
-        let mut customer = lock(&cell.state);
-        Some(work(&mut customer))
+    /// Puts another policy in force, shard by shard: a call sees either.
+    pub(crate) fn set_policy(&self, policy: &Arc<Compiled>) {
+        self.shards.iter().for_each(|shard| lock(shard).policy = policy.clone());
     }
 
-    /// Runs `work` on a customer and everyone its refs reach, all locked.
-    pub(crate) fn enter<R>(&self, id: &str, work: impl FnOnce(&mut Locked<'_, '_>) -> R) -> Option<R> {
-        let hash = self.hasher.hash_one(id);
+    /// Runs `work` on one customer, found by id or alternate id, alone.
+    pub(crate) fn with<R>(&self, id: &str, work: impl FnOnce(&mut Customer) -> R) -> Option<R> {
+        let id = self.resolve(id)?;
+        let hash = self.hash(&id);
+        let mut contents = lock(self.shard(hash)?);
+        contents.customers.find_mut(hash, |customer| customer.id == id).map(|customer| work(customer))
+    }
+
+    /// Runs `work` on a customer and everyone its refs reach, all locked, under the policy in force.
+    pub(crate) fn enter<R>(&self, id: &str, work: impl FnOnce(&Compiled, &mut Locked<'_, '_>) -> R) -> Option<R> {
+        let hash = self.hash(id);
         {
-            let shard = read(&self.shard(hash)?.0);
-            if let Some(cell) = shard.find(hash, |cell| *cell.id == *id) {
-                let mut customer = lock(&cell.state);
+            let mut contents = lock(self.shard(hash)?);
+            let Contents { customers, policy } = &mut *contents;
+            if let Some(customer) = customers.find_mut(hash, |customer| *customer.id == *id) {
                 if customer.refs.is_empty() {
-                    return Some(work(&mut Locked { people: &mut [&mut customer], edges: &[] }));
+                    return Some(work(policy, &mut Locked { people: &mut [&mut **customer], edges: &[] }));
                 }
             }
         }
-        self.enter_reaching(self.resolve(id)?, work)
-    }
-
-    fn enter_reaching<R>(&self, caller: Arc<Cell>, work: impl FnOnce(&mut Locked<'_, '_>) -> R) -> Option<R> {
-        let (cells, edges) = self.reach(caller);
-        let mut order: Vec<usize> = (0..cells.len()).collect();
-        order.sort_by_key(|position| cells.get(*position).map(Arc::as_ptr));
-        let mut guards: Vec<Option<MutexGuard<'_, Customer>>> = cells.iter().map(|_| None).collect();
-        for position in order {
-            if let (Some(cell), Some(guard)) = (cells.get(position), guards.get_mut(position)) {
-                *guard = Some(lock(&cell.state));
-            }
+        let (ids, edges) = self.reach(self.resolve(id)?);
+        let mut taken = Taken::take(self, &ids);
+        let policy = taken.guards.first().map(|(_, contents)| contents.policy.clone())?;
+        let mut people: Vec<&mut Customer> = taken.people.iter_mut().map(|person| &mut *person.customer).collect();
+        if people.first().is_none_or(|caller| caller.kind.is_empty()) {
+            return None;
         }
-        let mut people: Vec<&mut Customer> = guards.iter_mut().flatten().map(|guard| &mut **guard).collect();
-        Some(work(&mut Locked { people: &mut people, edges: &edges }))
+        Some(work(&policy, &mut Locked { people: &mut people, edges: &edges }))
     }
 
-    /// Everyone reachable from `caller`, breadth first, and who refers to whom. A ref to nobody leads nowhere.
-    fn reach(&self, caller: Arc<Cell>) -> (Vec<Arc<Cell>>, Vec<Vec<usize>>) {
-        let mut cells = vec![caller];
-        let mut edges: Vec<Vec<usize>> = Vec::new();
+    /// The ids of everyone reachable from `caller`, breadth first, and who refers to whom. A ref to nobody leads nowhere.
+    fn reach(&self, caller: Name) -> (Vec<Name>, Vec<Vec<usize>>) {
         let mut positions: FixedMap<Name, usize> = FixedMap::default();
-        positions.extend(cells.first().map(|cell| (cell.id.clone(), 0)));
+        positions.insert(caller.clone(), 0);
+        let mut ids = vec![caller];
+        let mut edges: Vec<Vec<usize>> = Vec::new();
         let mut queue = VecDeque::from([0]);
         while let Some(at) = queue.pop_front() {
-            let refs = cells.get(at).map(|cell| lock(&cell.state).refs.clone()).unwrap_or_default();
+            let refs = ids.get(at).and_then(|id| self.refs(id)).unwrap_or_default();
             let mut targets = Vec::with_capacity(refs.len());
             for name in refs {
-                let Some(cell) = self.resolve(&name) else { continue };
-                let next = cells.len();
-                let position = *positions.entry(cell.id.clone()).or_insert(next);
+                let Some(id) = self.resolve(&name) else { continue };
+                let next = ids.len();
+                let position = *positions.entry(id.clone()).or_insert(next);
                 if position == next {
-                    cells.push(cell);
+                    ids.push(id);
                     queue.push_back(next);
                 }
                 targets.push(position);
             }
             edges.push(targets);
         }
-        (cells, edges)
+        (ids, edges)
+    }
+
+    fn refs(&self, id: &Name) -> Option<Vec<Name>> {
+        let hash = self.hash(id);
+        let contents = lock(self.shard(hash)?);
+        contents.customers.find(hash, |customer| customer.id == *id).map(|customer| customer.refs.clone())
     }
 
     /// Adds a customer unless its id is taken.
     pub(crate) fn insert(&self, customer: Customer) -> bool {
-        let id = customer.id.clone();
-        let hash = self.hasher.hash_one(&*id);
+        let hash = self.hash(&customer.id);
         let Some(shard) = self.shard(hash) else { return false };
-        let mut shard = write(&shard.0);
-        if shard.find(hash, |cell| cell.id == id).is_some() {
+        let mut contents = lock(shard);
+        if contents.customers.find(hash, |known| known.id == customer.id).is_some() {
             return false;
         }
-        let cell = Arc::new(Cell { id, state: Mutex::new(customer) });
-        shard.insert_unique(hash, cell, |cell| self.hasher.hash_one(&*cell.id));
+        contents.customers.insert_unique(hash, Box::new(customer), |customer| self.hash(&customer.id));
         true
     }
 
@@ -154,15 +160,13 @@ impl Store {
     pub(crate) fn remove(&self, id: &str) -> Option<Customer> {
         let mut alts = write(&self.alts);
         let id = alts.get(id).filter(|_| self.find(id).is_none()).map_or_else(|| id.into(), Name::clone);
-        let hash = self.hasher.hash_one(&*id);
-        let mut shard = write(&self.shard(hash)?.0);
-        let entry = shard.find_entry(hash, |cell| cell.id == id).ok()?;
-        let (cell, _) = entry.remove();
-        let customer = lock(&cell.state).clone();
+        let hash = self.hash(&id);
+        let mut contents = lock(self.shard(hash)?);
+        let (customer, _) = contents.customers.find_entry(hash, |customer| customer.id == id).ok()?.remove();
         for alt in &customer.alt_ids {
             alts.remove(alt);
         }
-        Some(customer)
+        Some(*customer)
     }
 
     /// Gives the customer `id` the alternate ids `wanted` and no others. Fails, changing nothing, with the first that
@@ -178,16 +182,9 @@ impl Store {
                 return Err(alt.clone());
             }
         }
-        if let Some(cell) = self.find(id) {
-            let mut customer = lock(&cell.state);
-            for alt in &customer.alt_ids {
-                alts.remove(alt);
-            }
-            customer.alt_ids = wanted.to_vec();
-        }
-        for alt in wanted {
-            alts.insert(alt.clone(), id.clone());
-        }
+        alts.retain(|_, owner| owner != id);
+        alts.extend(wanted.iter().map(|alt| (alt.clone(), id.clone())));
+        self.set_alts(id, wanted);
         Ok(())
     }
 
@@ -196,8 +193,14 @@ impl Store {
         let mut map = write(&self.alts);
         map.retain(|_, owner| owner != id);
         map.extend(alts.iter().map(|alt| (alt.clone(), id.clone())));
-        if let Some(cell) = self.find(id) {
-            lock(&cell.state).alt_ids = alts.to_vec();
+        self.set_alts(id, alts);
+    }
+
+    fn set_alts(&self, id: &Name, alts: &[Name]) {
+        let hash = self.hash(id);
+        let Some(shard) = self.shard(hash) else { return };
+        if let Some(customer) = lock(shard).customers.find_mut(hash, |customer| customer.id == *id) {
+            customer.alt_ids = alts.to_vec();
         }
     }
 
@@ -211,39 +214,104 @@ impl Store {
         self.resolve(id).is_some()
     }
 
-    /// Runs `visit` on every customer, one at a time, in no order.
+    /// Runs `visit` on every customer, a shard at a time, in no order.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&mut Customer)) {
         for shard in &self.shards {
-            let cells: Vec<Arc<Cell>> = read(&shard.0).iter().cloned().collect();
-            for cell in cells {
-                visit(&mut lock(&cell.state));
-            }
+            lock(shard).customers.iter_mut().for_each(|customer| visit(customer));
         }
     }
 
-    fn resolve(&self, id: &str) -> Option<Arc<Cell>> {
+    /// The id behind an id or alternate id.
+    fn resolve(&self, id: &str) -> Option<Name> {
         self.find(id).or_else(|| {
             let id = read(&self.alts).get(id).cloned()?;
             self.find(&id)
         })
     }
 
-    fn find(&self, id: &str) -> Option<Arc<Cell>> {
-        let hash = self.hasher.hash_one(id);
-        read(&self.shard(hash)?.0).find(hash, |cell| *cell.id == *id).cloned()
+    fn find(&self, id: &str) -> Option<Name> {
+        let hash = self.hash(id);
+        let contents = lock(self.shard(hash)?);
+        contents.customers.find(hash, |customer| *customer.id == *id).map(|customer| customer.id.clone())
     }
 
-    /// The table uses the hash's low and top bits, the shard the ones between.
-    #[allow(clippy::cast_possible_truncation)]
+    #[inline]
+    fn hash(&self, id: &str) -> u64 {
+        self.hasher.hash_one(id)
+    }
+
+    #[inline]
     fn shard(&self, hash: u64) -> Option<&Shard> {
-        self.shards.get((hash >> 40) as usize % SHARDS)
+        self.shards.get(shard_of(hash))
     }
 }
 
-// A panic while a lock is held cannot come from this crate (I8), and a caller's closure never runs under one: a poisoned
-// lock still guards a consistent value.
-fn lock(mutex: &Mutex<Customer>) -> MutexGuard<'_, Customer> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// The table uses the hash's low and top bits, the shard the ones between.
+#[inline]
+#[allow(clippy::cast_possible_truncation)]
+fn shard_of(hash: u64) -> usize {
+    (hash >> 40) as usize % SHARDS
+}
+
+/// Customers taken out of their locked shards, to be had all at once; they go back when this is dropped.
+struct Taken<'a> {
+    store: &'a Store,
+    guards: Vec<(usize, MutexGuard<'a, Contents>)>,
+    people: Vec<Person>,
+}
+
+struct Person {
+    shard: usize,
+    hash: u64,
+    customer: Box<Customer>,
+    /// Whether it was there; one removed meanwhile is stood in for by nobody.
+    real: bool,
+}
+
+impl<'a> Taken<'a> {
+    fn take(store: &'a Store, ids: &[Name]) -> Self {
+        let hashes: Vec<u64> = ids.iter().map(|id| store.hash(id)).collect();
+        let mut shards: Vec<usize> = hashes.iter().map(|hash| shard_of(*hash)).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let lock_shard = |at: usize| store.shards.get(at).map(|shard| (at, lock(shard)));
+        let guards = shards.into_iter().filter_map(lock_shard).collect();
+        let mut taken = Self { store, guards, people: Vec::with_capacity(ids.len()) };
+        for (id, hash) in ids.iter().zip(hashes) {
+            let shard = shard_of(hash);
+            let found = taken.contents(shard).and_then(|contents| {
+                let entry = contents.customers.find_entry(hash, |customer| customer.id == *id).ok()?;
+                Some(entry.remove().0)
+            });
+            let real = found.is_some();
+            let nobody = || Box::new(Customer::new(id.clone(), Name::default(), Name::default()));
+            taken.people.push(Person { shard, hash, customer: found.unwrap_or_else(nobody), real });
+        }
+        taken
+    }
+
+    fn contents(&mut self, shard: usize) -> Option<&mut Contents> {
+        let at = self.guards.binary_search_by_key(&shard, |(shard, _)| *shard).ok()?;
+        self.guards.get_mut(at).map(|(_, contents)| &mut **contents)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let store = self.store;
+        for person in std::mem::take(&mut self.people).into_iter().filter(|person| person.real) {
+            if let Some(contents) = self.contents(person.shard) {
+                contents.customers.insert_unique(person.hash, person.customer, |customer| store.hash(&customer.id));
+            }
+        }
+    }
+}
+
+// A panic while a lock is held can only come from the caller's clock or id source, between whole steps: a poisoned lock
+// still guards consistent customers.
+#[inline]
+fn lock(shard: &Shard) -> MutexGuard<'_, Contents> {
+    shard.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {

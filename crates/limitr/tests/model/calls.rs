@@ -71,10 +71,7 @@ impl<'a> Calls<'a> {
     }
 
     fn small(&mut self) -> Value {
-        pick(
-            &mut self.rng,
-            &[json!(1), json!(1), json!(5), json!(0), json!(2.5), json!(0.1), json!(10), json!(100)],
-        )
+        pick(&mut self.rng, &[json!(1), json!(1), json!(5), json!(0), json!(2.5), json!(0.1), json!(10), json!(100)])
     }
 
     /// A value for a call: often exactly what is left, what a cap has room for, or a hair beside it.
@@ -86,7 +83,17 @@ impl<'a> Calls<'a> {
             42..=49 => pick(&mut self.rng, &[json!(-1), json!(-5), json!(-0.1), json!(-100)]),
             50..=52 => pick(&mut self.rng, &[json!(1000), json!(100000), json!(1e12)]),
             53 => pick(&mut self.rng, &[json!("5s"), json!("lots"), json!("7"), json!("2.5")]),
-            54..=59 => self.fill_cap(model, customer, &credit).unwrap_or(json!(1)),
+            // Many digits, so that every amount after it has them too.
+            54 => pick(
+                &mut self.rng,
+                &[
+                    json!("0.123456789012345"),
+                    json!("98765432.123456789"),
+                    json!("-3.00000000712"),
+                    json!("0.7000000051"),
+                ],
+            ),
+            55..=59 => self.fill_cap(model, customer, &credit).unwrap_or(json!(1)),
             60..=63 => self.to_tier(model, customer, entitlement).unwrap_or(json!(1)),
             _ => self.fill_limit(model, customer, entitlement).unwrap_or(json!(1)),
         }
@@ -103,10 +110,7 @@ impl<'a> Calls<'a> {
             return None;
         }
         // Never exactly 1e-9 off: which side of its own tolerance a comparison falls is nobody's promise.
-        let hair = pick(
-            &mut self.rng,
-            &["0", "0", "0", "0.00000000003", "0.0000000044", "-0.0000000044", "0.1", "-0.1"],
-        );
+        let hair = pick(&mut self.rng, &["0", "0", "0", "0.00000000003", "0.00000044", "-0.00000044", "0.1", "-0.1"]);
         let value = left + amount::parse(hair)?;
         (value.abs() >= Decimal::new(5, 2)).then(|| amount::json(value))
     }
@@ -116,11 +120,8 @@ impl<'a> Calls<'a> {
         let caps: Vec<_> = model.find(customer)?.caps.values().cloned().collect();
         let cap = caps.get(self.rng.usize(..caps.len().max(1)))?;
         let room = cap.value - cap.meter_value;
-        let room = if cap.credit == credit.name {
-            room
-        } else {
-            model.policy.exchange(&cap.credit, &credit.name, room)?
-        };
+        let room =
+            if cap.credit == credit.name { room } else { model.policy.exchange(&cap.credit, &credit.name, room)? };
         (room >= Decimal::new(1, 1) && room < Decimal::from(1_000_000)).then(|| amount::rounded(room))
     }
 
@@ -155,8 +156,7 @@ impl<'a> Calls<'a> {
             step["allow"]["force"] = json!(true);
         }
         if chance(&mut self.rng, 4) {
-            step["allow"]["idempotency_key"] =
-                json!(pick(&mut self.rng, &["k1", "k2", "k3", "k4", "k5", "k6"]));
+            step["allow"]["idempotency_key"] = json!(pick(&mut self.rng, &["k1", "k2", "k3", "k4", "k5", "k6"]));
             self.keyed.push(step.clone());
         }
         step
@@ -193,10 +193,7 @@ impl<'a> Calls<'a> {
     }
 
     fn counted(&mut self) -> Value {
-        let verb = pick(
-            &mut self.rng,
-            &["increment", "increment", "decrement", "check_increment", "check_decrement"],
-        );
+        let verb = pick(&mut self.rng, &["increment", "increment", "decrement", "check_increment", "check_decrement"]);
         json!({verb: {"customer": self.customer(), "entitlement": self.entitlement_name()}})
     }
 
@@ -287,8 +284,7 @@ impl<'a> Calls<'a> {
             _ => {
                 // To the end of a period, or to just before it.
                 let args = json!({"customer": self.customer(), "entitlement": self.entitlement().name});
-                let ends =
-                    model.read("resets", &args).and_then(|at| at.as_i64()).filter(|at| *at > model.now);
+                let ends = model.read("resets", &args).and_then(|at| at.as_i64()).filter(|at| *at > model.now);
                 let at = ends.unwrap_or(model.now + 1) - i64::from(chance(&mut self.rng, 40));
                 json!({"now": at})
             }
@@ -412,10 +408,8 @@ impl<'a> Calls<'a> {
             }
             43..=60 => self.add_cap(model, customer),
             61..=67 => {
-                let verb = pick(
-                    &mut self.rng,
-                    &["customer_cap", "customer_cap", "reset_customer_cap", "remove_customer_cap"],
-                );
+                let verb =
+                    pick(&mut self.rng, &["customer_cap", "customer_cap", "reset_customer_cap", "remove_customer_cap"]);
                 let known: Vec<String> =
                     model.find(&customer).map(|c| c.caps.keys().cloned().collect()).unwrap_or_default();
                 let id = if known.is_empty() { "cap1".to_owned() } else { pick(&mut self.rng, &known) };
@@ -473,8 +467,7 @@ impl<'a> Calls<'a> {
             args["reset_inc"] = pick(&mut self.rng, &[json!("2hr"), json!("10days")]);
         }
         if chance(&mut self.rng, 50) {
-            args["override_expires_on"] =
-                json!(model.now + pick(&mut self.rng, &[1000, 3_600_000, 864_000_000]));
+            args["override_expires_on"] = json!(model.now + pick(&mut self.rng, &[1000, 3_600_000, 864_000_000]));
         }
         json!({"create_customer_override": args})
     }

@@ -2,7 +2,6 @@
 //! API is in this file.
 
 use super::Outcome;
-use limitr::Clock;
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};

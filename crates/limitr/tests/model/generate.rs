@@ -108,10 +108,8 @@ impl Shape {
     /// runes, so that every one of them converts.
     fn random_exchange(&self, rng: &mut Rng) -> Value {
         let mut exchange = Map::new();
-        exchange.insert(
-            "grant_strategy".into(),
-            json!(pick(rng, &["expires_first", "cheapest_first", "valuable_first"])),
-        );
+        exchange
+            .insert("grant_strategy".into(), json!(pick(rng, &["expires_first", "cheapest_first", "valuable_first"])));
         if chance(rng, 40) {
             exchange.insert("euro".into(), json!({"value": 1.25, "currency": "usd"}));
         }
@@ -216,11 +214,7 @@ fn random_credit(rng: &mut Rng, n: usize) -> (CreditShape, Value) {
                 &[
                     json!([tier(Some(10), json!(1)), tier(Some(100), json!(0.5)), tier(None, json!(0.1))]),
                     json!([tier(Some(5), json!(2)), tier(None, json!(1))]),
-                    json!([
-                        tier(Some(100), json!(0.01)),
-                        tier(Some(10), json!(0.03)),
-                        tier(None, json!(0.005))
-                    ]),
+                    json!([tier(Some(100), json!(0.01)), tier(Some(10), json!(0.03)), tier(None, json!(0.005))]),
                     json!([tier(Some(10), json!(0.5)), tier(None, json!(1))]),
                 ],
             );
@@ -245,14 +239,7 @@ pub fn quantity(rng: &mut Rng, credit: &CreditShape, from: &[f64]) -> Value {
     if credit.unit == "MB" && chance(rng, 30) {
         return pick(
             rng,
-            &[
-                json!("1MB"),
-                json!("5MB"),
-                json!("500KB"),
-                json!("0.01GB"),
-                json!("1MiB"),
-                json!("8000000bits"),
-            ],
+            &[json!("1MB"), json!("5MB"), json!("500KB"), json!("0.01GB"), json!("1MiB"), json!("8000000bits")],
         );
     }
     json!(pick(rng, from))

@@ -146,9 +146,10 @@ impl Model {
         let key = policy::text(args, "idempotency_key").zip(customer).map(|(key, customer)| (customer, key));
         let Some(key) = key else { return Ok(json!(self.allow(&call).is_ok())) };
         let mut asked = args.clone();
-        // Who asks is in the key, and what events are sent is not what is decided.
-        for field in ["customer", "event", "context"] {
-            asked.as_object_mut().and_then(|asked| asked.remove(field));
+        // Who asks is in the key, and whether events are sent is not what is decided; the data of an event may be.
+        if let Some(asked) = asked.as_object_mut() {
+            asked.remove("customer");
+            asked.retain(|field, value| field != "event" || value.is_object());
         }
         if let Some((earlier, _)) = self.keys.get(&key).filter(|(_, at)| self.now - at < 86_400_000) {
             return match *earlier == asked {

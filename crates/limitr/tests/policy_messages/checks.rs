@@ -65,9 +65,6 @@ fn governors() {
         `governor_capacity` is `0`, but must be above 0
     7:104 bad_governor policy.plans.pro.entitlements.b.limit.governor_refill_rate
         `governor_refill_rate` is `-1`, but must be above 0
-    8:66 governor_not_hard policy.plans.pro.entitlements.c.limit.governor_enabled
-        only a hard limit can have a governor
-          leave it out, or set `mode` to `hard`
     9:60 unknown_field policy.plans.pro.entitlements.d.limit.governor_capcity
         unknown field `governor_capcity`
           did you mean `governor_capacity`?

@@ -66,11 +66,11 @@ impl<'p> Check<'p> {
         self.in_unit(&limit.credit, "increment", Some(limit.increment));
         self.in_unit(&limit.credit, "minimum", limit.minimum);
         if let Some(governor) = &limit.governor {
-            self.governor(&limit.credit, governor, hard);
+            self.governor(&limit.credit, governor);
         }
     }
 
-    fn governor(&mut self, credit: &str, governor: &Governor, hard: bool) {
+    fn governor(&mut self, credit: &str, governor: &Governor) {
         let capacity = self.in_unit(credit, "governor_capacity", governor.capacity);
         let rate = governor.refill_rate;
         for (field, given, value) in [
@@ -83,11 +83,6 @@ impl<'p> Check<'p> {
             if let Some(value) = value.filter(|value| *value <= Amount::ZERO) {
                 self.report("bad_governor", field, format!("`{field}` is `{value}`, but must be above 0"), None);
             }
-        }
-        if governor.enabled && !hard {
-            let hint = Some("leave it out, or set `mode` to `hard`".to_owned());
-            let message = "only a hard limit can have a governor".to_owned();
-            self.report("governor_not_hard", "governor_enabled", message, hint);
         }
     }
 
