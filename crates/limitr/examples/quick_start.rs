@@ -21,10 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// One afternoon of a free customer, and a month's end of a paying one.
 pub(crate) fn run(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::new(START);
-    let limitr = Limitr::builder()
-        .clock(clock.clone())
-        .ids(SequentialIds::default())
-        .policy(POLICY, Format::Yaml)?;
+    let limitr = Limitr::builder().clock(clock.clone()).ids(SequentialIds::default()).policy(POLICY, Format::Yaml)?;
 
     // Listeners run on the calling thread, after the call is complete. Hand the work to another place.
     let (sender, events) = mpsc::channel();

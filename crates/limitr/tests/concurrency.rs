@@ -1,5 +1,7 @@
 //! Many threads on one engine: nothing is counted twice, nothing is let through twice, nothing stands still.
 
+#![allow(clippy::unwrap_used)] // a test's helpers are tests too
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -53,9 +55,8 @@ fn i7_a_hard_limit_is_never_exceeded() {
 #[test]
 fn i7_a_pool_shared_through_refs_is_never_exceeded() {
     let engine = engine();
-    let allowed = on_four_threads(&engine, 1000, |engine, thread, _| {
-        engine.allow(&format!("m{thread}"), "pool", 1).allowed
-    });
+    let allowed =
+        on_four_threads(&engine, 1000, |engine, thread, _| engine.allow(&format!("m{thread}"), "pool", 1).allowed);
     assert_eq!(allowed, 1000);
     assert_eq!(engine.value("acme", "pool"), Some(1000.into()));
 }
@@ -64,9 +65,8 @@ fn i7_a_pool_shared_through_refs_is_never_exceeded() {
 fn i7_a_shared_cap_is_never_exceeded() {
     let engine = engine();
     engine.add_customer_cap("acme", NewCap::new(777).id("budget").shared()).unwrap();
-    let allowed = on_four_threads(&engine, 1000, |engine, thread, _| {
-        engine.allow(&format!("m{thread}"), "open", 1).allowed
-    });
+    let allowed =
+        on_four_threads(&engine, 1000, |engine, thread, _| engine.allow(&format!("m{thread}"), "open", 1).allowed);
     assert_eq!(allowed, 777);
     assert_eq!(engine.customer_cap("acme", "budget").unwrap().meter_value, Amount::from(777));
 }
@@ -107,14 +107,12 @@ fn refs_in_circles_and_policies_in_motion_do_not_deadlock() {
     let engine = engine();
     engine.set_customer_refs("acme", ["m0", "m1"]);
     let plan = json!({"default": true, "entitlements": {"pool": {"scope": "org", "limit": {"credit": "token", "value": 5000}}}});
-    on_four_threads(&engine, 300, |engine, thread, call| {
-        match (thread + call) % 5 {
-            0 => engine.set_customer_refs(&format!("m{thread}"), ["acme", "m2"]),
-            1 => engine.set_plan("team", &plan).is_ok(),
-            2 => engine.customers().len() == 5,
-            3 => engine.delete_customer("m3") || engine.create_customer(NewCustomer::new("m3").refs(["acme"])).is_ok(),
-            _ => engine.allow(&format!("m{thread}"), "pool", 1).allowed,
-        }
+    on_four_threads(&engine, 300, |engine, thread, call| match (thread + call) % 5 {
+        0 => engine.set_customer_refs(&format!("m{thread}"), ["acme", "m2"]),
+        1 => engine.set_plan("team", &plan).is_ok(),
+        2 => engine.customers().len() == 5,
+        3 => engine.delete_customer("m3") || engine.create_customer(NewCustomer::new("m3").refs(["acme"])).is_ok(),
+        _ => engine.allow(&format!("m{thread}"), "pool", 1).allowed,
     });
     // Whoever was in use while customers were taken out of their shards is back.
     assert!(engine.customer("acme").is_some() && engine.customer("m0").is_some());

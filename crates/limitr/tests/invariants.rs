@@ -1,5 +1,7 @@
 //! Invariants of the design that need nothing but the public API, on random but reproducible calls.
 
+#![allow(clippy::unwrap_used)] // a test's helpers are tests too
+
 use limitr::{Amount, Call, Limitr, ManualClock, NewCustomer, SequentialIds};
 use serde_json::json;
 
@@ -93,7 +95,8 @@ fn i9_idempotency() {
     let clock = ManualClock::new(1_768_435_200_000);
     let engine = engine(&clock);
     engine.create_customer(NewCustomer::new("c")).unwrap();
-    let call = |value: i32, key: &'static str| engine.allow_with(Call::new("c", "hard").value(value).idempotency_key(key));
+    let call =
+        |value: i32, key: &'static str| engine.allow_with(Call::new("c", "hard").value(value).idempotency_key(key));
     assert!(!call(101, "k").unwrap().allowed);
     let first = call(60, "k").unwrap();
     assert_eq!(call(60, "k").unwrap(), first);

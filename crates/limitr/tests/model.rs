@@ -159,9 +159,7 @@ fn random_calls_match_the_naive_model() {
             let whole = index % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1 || index + 1 == count;
             if let Some(failure) = one(&mut model, &engine, index, &step, whole) {
                 let kind = kind(&steps, &replay(&shape.policy, &steps).unwrap_or(failure.clone()));
-                if !found.contains_key(&kind) {
-                    found.insert(kind, report(seed, &shape.policy, steps, &failure));
-                }
+                found.entry(kind).or_insert_with(|| report(seed, &shape.policy, steps, &failure));
                 assert!(keep_going, "{}", found.values().next().map(String::as_str).unwrap_or_default());
                 return;
             }

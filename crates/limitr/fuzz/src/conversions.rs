@@ -89,11 +89,8 @@ fn duration(text: &str) {
 }
 
 fn schedule(bytes: &mut Bytes<'_>) {
-    let text = if bytes.one_in(2) {
-        bytes.text(24)
-    } else {
-        hostile::schedule(bytes).as_str().unwrap_or_default().to_owned()
-    };
+    let text =
+        if bytes.one_in(2) { bytes.text(24) } else { hostile::schedule(bytes).as_str().unwrap_or_default().to_owned() };
     let now = match bytes.below(3) {
         0 => bytes.whole(),
         1 => bytes.whole() % 300_000_000_000_000,

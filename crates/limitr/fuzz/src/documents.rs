@@ -1,8 +1,6 @@
 //! Documents: what is read is what is written, in every format, and an engine runs on whatever is valid.
 
-use limitr::policy::{
-    Document, Format, difference, parse_document, read_document_value, validate, write,
-};
+use limitr::policy::{Document, Format, difference, parse_document, read_document_value, validate, write};
 use limitr::{Limitr, ManualClock, call};
 use serde_json::{Value, json};
 
@@ -162,13 +160,17 @@ fn exercise(limitr: &Limitr, clock: &ManualClock) {
             ask(limitr, json!({"apply_customer_topup": {"customer": customer, "topup": topup}}));
         }
         for credit in &credits {
-            ask(limitr, json!({"add_customer_cap": {"customer": customer, "id": credit, "credit": credit, "value": 1e6}}));
+            ask(
+                limitr,
+                json!({"add_customer_cap": {"customer": customer, "id": credit, "credit": credit, "value": 1e6}}),
+            );
             ask(limitr, json!({"credit_remaining": {"customer": customer, "credit": credit}}));
         }
         let mut usage = serde_json::Map::new();
         for entitlement in plan.entitlements.keys().take(SOME) {
             usage.insert(entitlement.clone(), json!(10));
-            for value in [json!(1), json!("1e15"), json!(-1), json!("0.000000001"), json!("79228162514264337593543950335")]
+            for value in
+                [json!(1), json!("1e15"), json!(-1), json!("0.000000001"), json!("79228162514264337593543950335")]
             {
                 let arguments = json!({"customer": customer, "entitlement": entitlement, "value": value});
                 let check = ask(limitr, json!({"check": arguments}));

@@ -1,36 +1,61 @@
 //! Engines for the targets, and what can be asked of any of them.
 
-use limitr::{Error, Limitr, ManualClock, SequentialIds, call};
+use std::sync::OnceLock;
+
 use limitr::policy::Format;
+use limitr::{Error, Limitr, ManualClock, SequentialIds, call};
 use serde_json::{Value, json};
 
+const POLICIES: [&str; 3] = [
+    include_str!("../policies/rich.yaml"),
+    include_str!("../policies/money.yaml"),
+    include_str!("../policies/extreme.yaml"),
+];
 /// 2026-01-15T00:00:00Z.
 pub(super) const START: i64 = 1_768_435_200_000;
 
-pub(super) fn parsed(
-    text: &str,
-    format: Format,
-    clock: &ManualClock,
-    validate: bool,
-) -> Result<Limitr, Error> {
-    Limitr::builder()
-        .clock(clock.clone())
-        .ids(SequentialIds::default())
-        .validate(validate)
-        .policy(text, format)
+pub(super) fn parsed(text: &str, format: Format, clock: &ManualClock, validate: bool) -> Result<Limitr, Error> {
+    Limitr::builder().clock(clock.clone()).ids(SequentialIds::default()).validate(validate).policy(text, format)
 }
 
 pub(super) fn built(policy: &Value, clock: &ManualClock, validate: bool) -> Result<Limitr, Error> {
-    Limitr::builder()
-        .clock(clock.clone())
-        .ids(SequentialIds::default())
-        .validate(validate)
-        .policy_value(policy)
+    Limitr::builder().clock(clock.clone()).ids(SequentialIds::default()).validate(validate).policy_value(policy)
+}
+
+/// The policies of `policies/`, the one with everything first.
+pub(super) fn policies() -> &'static [Value] {
+    static READ: OnceLock<Vec<Value>> = OnceLock::new();
+    READ.get_or_init(|| {
+        let read = |text: &&str| {
+            let limitr = parsed(text, Format::Yaml, &ManualClock::new(START), true);
+            limitr.unwrap_or_else(|error| panic!("a fixed policy: {error}")).record()
+        };
+        POLICIES.iter().map(read).collect()
+    })
 }
 
 /// Every customer's record, sorted by id.
 pub(super) fn customers(limitr: &Limitr) -> Value {
     serde_json::to_value(limitr.customers()).expect("customers are data")
+}
+
+/// Every customer is found by its id and alternate ids, and nobody by a name that is not its own.
+pub(super) fn lookups(limitr: &Limitr, state: &Value, names: &[&str]) {
+    let found = |name: &str| said(call(limitr, &json!({"customer": {"id": name}})));
+    let goes_by = |record: &Value, name: &str| {
+        record["alt_ids"].as_array().is_some_and(|alts| alts.iter().any(|alt| alt == name))
+    };
+    for (id, record) in state.as_object().into_iter().flatten() {
+        assert_eq!(&record["id"], id);
+        assert_eq!(found(id), *record);
+        for alt in record["alt_ids"].as_array().into_iter().flatten() {
+            assert_eq!(found(alt.as_str().unwrap_or_default()), *record, "by {alt}");
+        }
+    }
+    for name in names {
+        let record = found(name);
+        assert!(record.is_null() || record["id"] == *name || goes_by(&record, name), "{name} finds {record}");
+    }
 }
 
 /// Every read of every entitlement of every customer.
@@ -64,7 +89,9 @@ pub(super) fn reads(limitr: &Limitr, customers: &[String], entitlements: &[Strin
                 ask(json!({verb: {"customer": customer, "entitlement": entitlement, "percent": true}}));
             }
             ask(json!({"estimate": place}));
-            ask(json!({"estimate": {"customer": customer, "entitlement": entitlement, "quantile": 0.99, "basis": 1e9}}));
+            ask(
+                json!({"estimate": {"customer": customer, "entitlement": entitlement, "quantile": 0.99, "basis": 1e9}}),
+            );
             ask(json!({"check": {"customer": customer, "entitlement": entitlement, "value": 1}}));
             ask(json!({"explain": {"customer": customer, "entitlement": entitlement, "value": 1e6, "force": true}}));
         }

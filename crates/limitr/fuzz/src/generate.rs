@@ -9,8 +9,7 @@ pub(super) const CREDITS: [&str; 5] = ["tok", "mb", "req", "sec", "cent"];
 pub(super) const ENTITLEMENTS: [&str; 6] = ["chat", "store", "api", "time", "subscription", "flag"];
 pub(super) const PLANS: [&str; 4] = ["free", "pro", "org", ""];
 const CURRENCIES: [&str; 9] = ["rune", "usd", "tok", "mb", "req", "sec", "cent", "eur", "gold"];
-const UNITS: [&str; 12] =
-    ["float", "int", "MB", "s", "GiB", "day", "C", "rad", "bit", "YB", "parsec", "kg"];
+const UNITS: [&str; 12] = ["float", "int", "MB", "s", "GiB", "day", "C", "rad", "bit", "YB", "parsec", "kg"];
 
 /// A map whose fields are there or not, and now and then hold something else.
 pub(super) struct Fields(Map<String, Value>);

@@ -38,8 +38,7 @@ pub(super) fn whole(bytes: &mut Bytes<'_>) -> Value {
 }
 
 pub(super) fn duration(bytes: &mut Bytes<'_>) -> Value {
-    const TEXTS: [&str; 10] =
-        ["1day", "10min", "1ms", "0ms", "-1day", "1e6weeks", "9e18ms", "0.5ms", "1MB", "30days"];
+    const TEXTS: [&str; 10] = ["1day", "10min", "1ms", "0ms", "-1day", "1e6weeks", "9e18ms", "0.5ms", "1MB", "30days"];
     if bytes.one_in(3) { json!(bytes.pick(&TEXTS)) } else { whole(bytes) }
 }
 

@@ -1,14 +1,11 @@
 //! Customer records: what is taken comes back as it was given out, and every read answers.
 
-use limitr::policy::Format;
 use limitr::{ManualClock, call};
 use serde_json::{Map, Value, json};
 
 use super::bytes::Bytes;
 use super::engine::{self, START};
 use super::{generate, hostile};
-
-const RICH: &str = include_str!("../policies/rich.yaml");
 
 pub(super) fn run(input: &[u8]) {
     let (mode, rest) = input.split_first().unwrap_or((&0, &[]));
@@ -21,8 +18,7 @@ pub(super) fn run(input: &[u8]) {
         (0..count).map(|_| record(&mut bytes)).collect::<Value>()
     };
     let clock = ManualClock::new(START);
-    let limitr = engine::parsed(RICH, Format::Yaml, &clock, true)
-        .unwrap_or_else(|error| panic!("a fixed policy: {error}"));
+    let limitr = engine::built(&engine::policies()[0], &clock, false).expect("a fixed policy");
     call(&limitr, &json!({"create_customer": {"id": "org", "plan": "org", "type": "org"}})).expect("fixed");
     let before = engine::customers(&limitr);
     let loaded = call(&limitr, &json!({"load_customers": {"customers": records}}));
@@ -40,9 +36,9 @@ pub(super) fn run(input: &[u8]) {
     }
     engine::said(loaded);
     let state = engine::customers(&limitr);
+    engine::lookups(&limitr, &state, &["c0", "c1", "org", "a0", "a1", "nobody", ""]);
     again(&state);
-    let customers: Vec<String> =
-        state.as_object().map(|map| map.keys().take(4).cloned().collect()).unwrap_or_default();
+    let customers: Vec<String> = state.as_object().map(|map| map.keys().take(4).cloned().collect()).unwrap_or_default();
     let entitlements: Vec<String> = generate::ENTITLEMENTS.map(str::to_owned).into();
     engine::reads(&limitr, &customers, &entitlements);
     assert_eq!(engine::customers(&limitr), state, "reads change nothing");
@@ -73,8 +69,7 @@ pub(super) fn run(input: &[u8]) {
 /// A snapshot, through text, is the same again.
 fn again(state: &Value) {
     let clock = ManualClock::new(START);
-    let other = engine::parsed(RICH, Format::Yaml, &clock, true)
-        .unwrap_or_else(|error| panic!("a fixed policy: {error}"));
+    let other = engine::built(&engine::policies()[0], &clock, false).expect("a fixed policy");
     let text = state.to_string();
     let records: Value = serde_json::from_str(&text).expect("JSON");
     call(&other, &json!({"load_customers": {"customers": records}}))

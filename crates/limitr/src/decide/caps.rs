@@ -209,7 +209,7 @@ impl Call<'_> {
                 let counted = counted.checked_sub(usage.covered).ok_or(OutOfRange)?;
                 if counted == usage.units { usage.overhead } else { share(usage.overhead, counted, usage.units)? }
             };
-            exchange.from_runes(runes, currency, Amount::ZERO)
+            exchange.runes_into(runes, currency, Amount::ZERO)
         } else if cap.credit == self.credit.name {
             counted.checked_sub(usage.covered)
         } else {
@@ -220,7 +220,7 @@ impl Call<'_> {
             } else {
                 let whole = exchange.to_runes(counted, used, from).ok_or(OutOfRange)?;
                 let paid = exchange.to_runes(usage.covered, used, self.billable).ok_or(OutOfRange)?;
-                whole.checked_sub(paid).and_then(|runes| exchange.from_runes(runes, currency, Amount::ZERO))
+                whole.checked_sub(paid).and_then(|runes| exchange.runes_into(runes, currency, Amount::ZERO))
             }
         };
         consumed.ok_or(OutOfRange)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Amount;
-use crate::policy::{Compiled, CompiledCredit, CompiledPlan, GrantStrategy, Period, Refill, ResetMode, Unit};
+use crate::policy::{Compiled, CompiledCredit, CompiledPlan, GrantStrategy, Period, Refill, ResetMode};
 use crate::pricing::CurrencyId;
 use crate::state::{Customer, Grant, Name};
 
@@ -19,7 +19,6 @@ pub(crate) struct Live {
     priority: i64,
     expires_on: Option<i64>,
     granted_on: i64,
-    drawn: Amount,
 }
 
 /// What grants gave a call, and how the purse stands afterwards.
@@ -36,11 +35,6 @@ impl Live {
         &self.id
     }
 
-    /// What the call took, in the grant's credit.
-    pub(crate) fn drawn(&self) -> Amount {
-        self.drawn
-    }
-
     /// Whether nothing is left and nothing will come back.
     pub(crate) fn is_gone(&self) -> bool {
         self.balance.is_spent() && !self.resets
@@ -48,7 +42,7 @@ impl Live {
 
     /// Writes the state back into the stored grant.
     pub(crate) fn store(&self, grant: &mut Grant) {
-        grant.value = if self.balance.is_spent() { Amount::ZERO } else { self.balance };
+        grant.value = self.balance;
         grant.last_reset = self.last_reset;
     }
 }
@@ -72,10 +66,7 @@ fn revive(policy: &Compiled, plan: Option<&Arc<CompiledPlan>>, grant: &Grant, no
     }
     let refill = match topup {
         Some(topup) => topup.refill,
-        None => {
-            let unit = policy.credit(credit).map_or(Unit::FLOAT, |credit| credit.unit);
-            Refill::new(&grant.reset, grant.starting_value, unit)
-        }
+        None => Refill::new(&grant.reset, grant.starting_value, policy.balance_unit(credit)),
     };
     let mut live = Live {
         id: grant.id.clone(),
@@ -87,7 +78,6 @@ fn revive(policy: &Compiled, plan: Option<&Arc<CompiledPlan>>, grant: &Grant, no
         priority: topup.map_or(grant.priority, |topup| topup.definition.priority),
         expires_on,
         granted_on: grant.granted_on,
-        drawn: Amount::ZERO,
     };
     if let Some(refill) = refill {
         live.roll(&refill, now);
@@ -222,7 +212,6 @@ pub(crate) fn draw(
         }
         if let Some((units, spent)) = grant.cover(policy, credit, left, billable.saturating_add(covered)) {
             grant.balance = grant.balance.saturating_sub(spent);
-            grant.drawn = spent;
             covered = covered.saturating_add(units);
         }
     }

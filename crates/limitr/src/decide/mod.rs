@@ -300,21 +300,22 @@ fn gates<'p>(
 
     // What grants can do is asked for only where something may lie past the limit.
     let mut gate_covered = Amount::ZERO;
-    if !gate_overage.is_spent() && metered.limit.grants_apply {
-        if let Some(owner) = people.get(site.owner).filter(|owner| !owner.grants.is_empty()) {
-            let plan = plan_of(policy, people, site.owner);
-            let purse = sorted(policy, &metered.limit.credit, live(policy, plan, owner, now));
-            if !held.value.is_zero() {
-                let room = grants::draw(policy, &metered.limit.credit, gate_overage, billable, purse.clone());
-                gate_covered = room.covered;
-            }
-            let drawn = grants::draw(policy, &metered.limit.credit, metered.overage, billable, purse);
-            if held.value.is_zero() {
-                gate_covered = drawn.covered;
-            }
-            trace.step("grants", || trace::grants(gate_overage, &drawn));
-            metered.drawn = Some(drawn);
+    if !gate_overage.is_spent()
+        && metered.limit.grants_apply
+        && let Some(owner) = people.get(site.owner).filter(|owner| !owner.grants.is_empty())
+    {
+        let plan = plan_of(policy, people, site.owner);
+        let purse = sorted(policy, &metered.limit.credit, live(policy, plan, owner, now));
+        if !held.value.is_zero() {
+            let room = grants::draw(policy, &metered.limit.credit, gate_overage, billable, purse.clone());
+            gate_covered = room.covered;
         }
+        let drawn = grants::draw(policy, &metered.limit.credit, metered.overage, billable, purse);
+        if held.value.is_zero() {
+            gate_covered = drawn.covered;
+        }
+        trace.step("grants", || trace::grants(gate_overage, &drawn));
+        metered.drawn = Some(drawn);
     }
 
     let applicable = caps::applicable(people, request, &metered.limit.credit, policy, now);

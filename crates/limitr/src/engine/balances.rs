@@ -8,7 +8,7 @@ use super::Limitr;
 use super::announce::record;
 use crate::decide::{live, plan_of, remaining_in};
 use crate::events::{CapEvent, Event, Payload, TopupGrantedEvent};
-use crate::policy::{Compiled, CompiledPlan, CompiledTopup, Schedule, Unit, duration};
+use crate::policy::{Compiled, CompiledPlan, CompiledTopup, Schedule, duration};
 use crate::state::{CALLER, Cap, Customer, Grant, Name};
 use crate::{Amount, Error, IdSource, Quantity};
 
@@ -222,7 +222,7 @@ impl<'a> NewCap<'a> {
         if self.reset_inc.is_some_and(|every| every <= 0) {
             return Err(refused("resets every 0 ms or less"));
         }
-        let unit = policy.credit(credit).map_or(Unit::FLOAT, |credit| credit.unit);
+        let unit = policy.balance_unit(credit);
         let value = self.value.in_unit(unit).ok_or_else(|| refused("has a ceiling that is no amount of it"))?;
         let id = self.id.clone().unwrap_or_else(|| id(credit));
         if id.is_empty() {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::announce::{customer_event, record};
 use super::enforce::{EventData, commit};
 use super::{Limitr, balances};
-use crate::decide::{Request, Wish, inherited_plan, plan_of};
+use crate::decide::{Request, Site, Wish, inherited_plan, limit_in_force, owner_of, plan_of};
 use crate::events::{Event, Payload, PlanChangedEvent};
 use crate::policy::{Compiled, CompiledPlan, Limit, read_limit_over, read_limit_value, validate_limit};
 use crate::state::{CALLER, Customer, DEFAULT_LABEL, DEFAULT_TYPE, Meter, Name, NameMap};
@@ -200,8 +200,13 @@ impl Limitr {
 
     fn put(&self, customers: Vec<Customer>) -> Result<(), Error> {
         let policy = self.current_policy();
-        for customer in &customers {
+        // Of several records with one id the last counts.
+        let customers: NameMap<Customer> = customers.into_iter().map(|record| (record.id.clone(), record)).collect();
+        for customer in customers.values() {
             valid_id(&customer.id, "id")?;
+            if let Some(alt) = customer.alt_ids.iter().find(|alt| **alt != customer.id && customers.contains(alt)) {
+                return Err(taken(alt));
+            }
             if self.store.is_alt(&customer.id)
                 && self.store.with(&customer.id, |known| known.id != customer.id) == Some(true)
             {
@@ -209,7 +214,7 @@ impl Limitr {
             }
         }
         let mut claimed: Vec<(Name, Vec<Name>)> = Vec::new();
-        for customer in customers.iter() {
+        for customer in customers.values() {
             let before = self.store.with(&customer.id, |known| known.alt_ids.clone()).unwrap_or_default();
             if before == customer.alt_ids {
                 continue;
@@ -378,12 +383,12 @@ impl Limitr {
         let heard = self.heard();
         let mut events = Vec::new();
         let charged = self.store.enter(customer, |policy, people| {
-            let caller = people.get_mut(CALLER)?;
-            let plan = policy.plan(caller.plan.as_deref()?)?;
+            let plan = policy.plan(people.caller()?.plan.as_deref()?)?;
             let subscription = plan.entitlements.get(plan.definition.subscription.as_str())?;
-            let limit = subscription.limit.as_ref()?;
+            let owner = owner_of(people, subscription)?;
+            let limit = limit_in_force(policy, people, &Site { plan, entitlement: subscription, owner }, now)?;
             let fresh = || Meter::new(limit.credit.name.clone(), now);
-            let meter = caller.meters.get_or_insert_with(&subscription.name, fresh)?;
+            let meter = people.get_mut(owner)?.meters.get_or_insert_with(&subscription.name, fresh)?;
             let in_trial = now.saturating_sub(meter.started) < plan.definition.trial_period.unwrap_or(0);
             let rolled = limit.period.is_some_and(|period| period.rolled(meter.started, now).is_some());
             if in_trial || (!rolled && Amount::ONE.at_most(meter.value)) {

@@ -205,11 +205,11 @@ impl Limitr {
                 }
             }
             let decision = commit(policy, people, &request, &call.event, || now, heard, &mut events);
-            if let (Some(key), Some(fingerprint), true) = (call.key, fingerprint, decision.allowed) {
-                if let Some(caller) = people.get_mut(CALLER) {
-                    let replay = Replay { at: now, call: fingerprint, decision: decision.clone() };
-                    caller.replays.get_or_insert_default().insert(key.into(), replay);
-                }
+            if let (Some(key), Some(fingerprint), true) = (call.key, fingerprint, decision.allowed)
+                && let Some(caller) = people.get_mut(CALLER)
+            {
+                let replay = Replay { at: now, call: fingerprint, decision: decision.clone() };
+                caller.replays.get_or_insert_default().insert(key.into(), replay);
             }
             Ok(decision)
         });

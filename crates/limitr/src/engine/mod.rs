@@ -13,7 +13,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-
 pub(crate) use balances::CapChange;
 pub use balances::{CallCap, NewCap};
 pub use customers::NewCustomer;
@@ -84,6 +83,9 @@ pub struct Builder {
     validate: bool,
 }
 
+/// What the engine does not know by itself.
+type Environment = (Box<dyn Clock>, Box<dyn IdSource>);
+
 impl Builder {
     /// Tells the time. Without the `system` feature this must be given.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
@@ -142,14 +144,14 @@ impl Builder {
     }
 
     #[cfg(feature = "system")]
-    fn environment(self) -> Result<(Box<dyn Clock>, Box<dyn IdSource>), Error> {
+    fn environment(self) -> Result<Environment, Error> {
         let clock = self.clock.unwrap_or_else(|| Box::new(crate::SystemClock));
         let ids = self.ids.unwrap_or_else(|| Box::new(crate::RandomIds));
         Ok((clock, ids))
     }
 
     #[cfg(not(feature = "system"))]
-    fn environment(self) -> Result<(Box<dyn Clock>, Box<dyn IdSource>), Error> {
+    fn environment(self) -> Result<Environment, Error> {
         let missing = |what: &str| {
             Error::argument("missing_environment", format!("no {what} given"))
                 .hint_at("give the builder a clock and an id source, or enable the `system` feature")

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Limitr;
 use super::enforce::{Call, EventData};
-use crate::decide::{Request, Silent, Wish, decide, plan_of};
+use crate::decide::{Request, Silent, Site, Wish, decide, limit_in_force, owner_of, plan_of};
 use crate::policy::{Compiled, CompiledEntitlement, Unit};
 use crate::state::{ALL, CALLER, Hold, Locked, Meter, Sample, learn, quantile_z};
 use crate::{Amount, Error, Quantity};
@@ -256,7 +256,10 @@ impl Limitr {
                 return self.allow_with(call);
             }
         }
+        // A lapsed hold may or may not have been swept: it counts as unknown either way.
+        let now = self.clock.now();
         let dropped = hold.and_then(|hold| self.drop_hold(call.customer, call.entitlement, hold));
+        let dropped = dropped.filter(|hold| now < hold.expires_on);
         let decision = self.allow_with(call.clone())?;
         if decision.allowed {
             let context = match &call.event {
@@ -313,7 +316,7 @@ impl Limitr {
         let found = self.store.enter(customer, |_, people| {
             let plan = plan_of(policy, people, CALLER)?;
             let declared = plan.entitlements.get(entitlement)?;
-            let owner = crate::decide::owner_of(people, declared)?;
+            let owner = owner_of(people, declared)?;
             let (_, segment) = basis.resolve(declared);
             let own = people.get(owner)?.meters.get(entitlement).and_then(Meter::estimates);
             Some((declared, own.and_then(|estimates| estimates.get(segment)).cloned()))
@@ -358,9 +361,11 @@ impl Limitr {
         let policy = self.current_policy();
         let now = self.clock.now();
         let learned = self.store.enter(customer, |_, people| {
-            let declared = plan_of(&policy, people, CALLER)?.entitlements.get(entitlement)?;
-            let owner = crate::decide::owner_of(people, declared)?;
-            let limit = declared.limit.as_ref()?;
+            let plan = plan_of(&policy, people, CALLER)?;
+            let declared = plan.entitlements.get(entitlement)?;
+            let owner = owner_of(people, declared)?;
+            let site = Site { plan, entitlement: declared, owner };
+            let limit = limit_in_force(&policy, people, &site, now)?;
             let value = value.in_unit(limit.credit.unit)?;
             let overhead = match overhead {
                 Some(overhead) => overhead.in_unit(Unit::FLOAT)?,
@@ -411,5 +416,5 @@ impl Basis<'_> {
 
 fn owner(policy: &Compiled, people: &Locked<'_, '_>, entitlement: &str) -> Option<usize> {
     let declared = plan_of(policy, people, CALLER)?.entitlements.get(entitlement)?;
-    crate::decide::owner_of(people, declared)
+    owner_of(people, declared)
 }

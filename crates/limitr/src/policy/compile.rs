@@ -166,6 +166,11 @@ impl Compiled {
         self.credits.get(name)
     }
 
+    /// The unit balances and ceilings in this credit are kept in: only what is metered is cut to whole numbers.
+    pub(crate) fn balance_unit(&self, credit: &str) -> Unit {
+        self.credit(credit).map(|credit| credit.unit).filter(|unit| *unit != Unit::INT).unwrap_or(Unit::FLOAT)
+    }
+
     pub(crate) fn plan(&self, name: &str) -> Option<&Arc<CompiledPlan>> {
         self.plans.get(name)
     }
@@ -218,7 +223,7 @@ impl Compiled {
         }
         let mut topups = FixedMap::default();
         for (name, topup) in &plan.topups {
-            let unit = self.credit(&topup.credit).map_or(Unit::FLOAT, |credit| credit.unit);
+            let unit = self.balance_unit(&topup.credit);
             let Ok(value) = topup.value.in_unit(unit) else { continue };
             let compiled = CompiledTopup {
                 name: name.as_str().into(),

@@ -107,7 +107,7 @@ impl Exchange {
     }
 
     /// How much of `to` these runes buy from `position`.
-    pub(crate) fn from_runes(&self, runes: Amount, to: CurrencyId, position: Amount) -> Option<Amount> {
+    pub(crate) fn runes_into(&self, runes: Amount, to: CurrencyId, position: Amount) -> Option<Amount> {
         let worth = self.get(to)?.worth.as_ref()?;
         match &worth.root {
             Root::Rune => runes.checked_mul(worth.div)?.checked_div(worth.mul),
@@ -136,7 +136,7 @@ impl Exchange {
             let over = quantity.checked_mul(source.mul)?.checked_mul(target.div)?;
             return over.checked_div(source.div.checked_mul(target.mul)?);
         }
-        self.from_runes(self.to_runes(quantity, from, from_position)?, to, to_position)
+        self.runes_into(self.to_runes(quantity, from, from_position)?, to, to_position)
     }
 
     fn get(&self, id: CurrencyId) -> Option<&Currency> {

@@ -97,19 +97,19 @@ impl Store {
         {
             let mut contents = lock(self.shard(hash)?);
             let Contents { customers, policy } = &mut *contents;
-            if let Some(customer) = customers.find_mut(hash, |customer| *customer.id == *id) {
-                if customer.refs.is_empty() {
-                    return Some(work(policy, &mut Locked { people: &mut [&mut **customer], edges: &[] }));
-                }
+            if let Some(customer) = customers.find_mut(hash, |customer| *customer.id == *id)
+                && customer.refs.is_empty()
+            {
+                return Some(work(policy, &mut Locked { people: &mut [&mut **customer], edges: &[] }));
             }
         }
         let (ids, edges) = self.reach(self.resolve(id)?);
         let mut taken = Taken::take(self, &ids);
         let policy = taken.guards.first().map(|(_, contents)| contents.policy.clone())?;
-        let mut people: Vec<&mut Customer> = taken.people.iter_mut().map(|person| &mut *person.customer).collect();
-        if people.first().is_none_or(|caller| caller.kind.is_empty()) {
+        if !taken.people.first().is_some_and(|caller| caller.real) {
             return None;
         }
+        let mut people: Vec<&mut Customer> = taken.people.iter_mut().map(|person| &mut *person.customer).collect();
         Some(work(&policy, &mut Locked { people: &mut people, edges: &edges }))
     }
 

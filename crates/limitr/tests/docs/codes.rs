@@ -96,14 +96,14 @@ fn errors() -> Vec<(&'static str, Error)> {
     let limitr = engine(GOOD);
     limitr.create_customer(NewCustomer::new("ann").alt_ids(["ann@acme.test"])).unwrap();
     limitr.create_customer(NewCustomer::new("bob")).unwrap();
-    limitr.allow_with(Call::new("ann", "chat").value(1).idempotency_key("req-7")).unwrap();
+    assert!(limitr.allow_with(Call::new("ann", "chat").value(1).idempotency_key("req-7")).unwrap().allowed);
     let no_default = engine("policy: {plans: {pro: {}}}");
     let tiers = "policy: {credits: {fee: {pricing_model: stairstep, tiers: [{price: {amount: 1}}]}}}";
     let stairstep = engine(tiers);
     let unwritable = engine("policy: {credits: {token: {data: [null]}}}");
     vec![
         ("invalid_policy", Limitr::from_yaml("policy: {credit: {}, plan: {}}").unwrap_err()),
-        ("bad_operation", run(&limitr, "{\"alow\": {\"customer\": \"ann\", \"entitlement\": \"chat\"}}")),
+        ("bad_operation", run(&limitr, "{\"allow\": {\"customer\": \"ann\"}}")),
         ("invalid_id", limitr.create_customer(NewCustomer::new("")).unwrap_err()),
         ("invalid_record", run(&limitr, "{\"set_customer\": {\"record\": {\"id\": \"ann\", \"plan\": 5}}}")),
         ("alt_id_taken", limitr.add_alt_id("bob", "ann@acme.test").unwrap_err()),
@@ -115,7 +115,9 @@ fn errors() -> Vec<(&'static str, Error)> {
         ),
         (
             "refused_cap",
-            stairstep.check_with(Call::new("ann", "chat").cap(NewCap::new(5).credit("fee").exchangeable(true))).unwrap_err(),
+            stairstep
+                .check_with(Call::new("ann", "chat").cap(NewCap::new(5).credit("fee").exchangeable(true)))
+                .unwrap_err(),
         ),
         (
             "unknown_entitlement",

@@ -44,6 +44,18 @@ fn walk(folder: &str, paths: &mut Vec<String>) {
     }
 }
 
+/// What is in a folder: files, and folders with a `/` at the end, sorted.
+pub(crate) fn names_in(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let name = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() { format!("{name}/") } else { name }
+    };
+    let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
+    names.sort();
+    names
+}
+
 impl Page {
     pub(crate) fn read(path: &str) -> Self {
         let text = std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -88,6 +100,11 @@ impl Page {
         sections
     }
 
+    /// The page as one section.
+    pub(crate) fn whole(&self) -> Section {
+        Section { heading: String::new(), body: self.text.clone() }
+    }
+
     /// What stands before the first such heading.
     pub(crate) fn before(&self, marker: &str) -> Section {
         let body = self.text.split(&format!("\n{marker}")).next().unwrap_or_default().to_owned();
@@ -101,20 +118,25 @@ impl Section {
         blocks(&self.body, language).into_iter().next().map(|block| block.text)
     }
 
-    /// Operations given as code in the text: `{"verb": ...}`.
-    pub(crate) fn operations(&self) -> Vec<Value> {
-        let mut operations = Vec::new();
+    /// The pieces of the text that are between backticks.
+    pub(crate) fn code(&self) -> Vec<String> {
+        let mut pieces = Vec::new();
         let mut fenced = false;
         for line in self.body.lines() {
             if line.starts_with("```") {
                 fenced = !fenced;
+            } else if !fenced {
+                pieces.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
             }
-            let code = line.split('`').skip(1).step_by(2).filter(|code| !fenced && code.starts_with("{\""));
-            operations.extend(code.map(|code| serde_json::from_str::<Value>(code).unwrap_or_else(|error| {
-                panic!("{code}: {error}");
-            })));
         }
-        operations
+        pieces
+    }
+
+    /// Operations given as code in the text: `{"verb": ...}`.
+    pub(crate) fn operations(&self) -> Vec<Value> {
+        let code = self.code().into_iter().filter(|code| code.starts_with("{\""));
+        let read = |code: String| serde_json::from_str(&code).unwrap_or_else(|error| panic!("{code}: {error}"));
+        code.map(read).collect()
     }
 
     /// The rest of the line that starts with `- <label>`.

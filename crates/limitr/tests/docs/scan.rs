@@ -41,9 +41,22 @@ pub(crate) fn codes() -> Vec<String> {
 pub(crate) fn events() -> Vec<String> {
     let mut events = BTreeSet::new();
     each_file("src/engine", &mut |_, text| {
-        events.extend(literals(text).filter(|name| name.contains('-') && is_name(name, '-')).map(str::to_owned));
+        // Ids that the engine gives to things of its own are constants.
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("const ")).collect();
+        let text = lines.join("\n");
+        events.extend(literals(&text).filter(|name| name.contains('-') && is_name(name, '-')).map(str::to_owned));
     });
     events.into_iter().collect()
+}
+
+/// The functions in the engine's tests, sorted.
+pub(crate) fn test_functions() -> Vec<String> {
+    let mut functions = BTreeSet::new();
+    each_file("tests", &mut |_, text| {
+        let names = text.lines().filter_map(|line| line.strip_prefix("fn ")?.split('(').next());
+        functions.extend(names.map(str::to_owned));
+    });
+    functions.into_iter().collect()
 }
 
 /// Calls `visit` with every file below `folder`, without comments and tests.

@@ -94,7 +94,7 @@ impl<'a> Calls<'a> {
                 ],
             ),
             55..=59 => self.fill_cap(model, customer, &credit).unwrap_or(json!(1)),
-            60..=63 => self.to_tier(model, customer, entitlement).unwrap_or(json!(1)),
+            60..=63 => self.fill_tier(model, customer, entitlement).unwrap_or(json!(1)),
             _ => self.fill_limit(model, customer, entitlement).unwrap_or(json!(1)),
         }
     }
@@ -126,7 +126,7 @@ impl<'a> Calls<'a> {
     }
 
     /// As much as takes the meter to the edge of a price band.
-    fn to_tier(&mut self, model: &Model, customer: &str, entitlement: &EntitlementShape) -> Option<Value> {
+    fn fill_tier(&mut self, model: &Model, customer: &str, entitlement: &EntitlementShape) -> Option<Value> {
         let args = json!({"customer": customer, "entitlement": entitlement.name, "grants": false});
         let limit = amount::number(&model.read("limit", &args)?)?;
         let meter = amount::number(&model.read("value", &args)?)?;

@@ -225,7 +225,8 @@ impl Model {
                 "hard" => at_most(facts.new + held, limit.value),
                 _ => true,
             };
-            if !within && !(grants_apply && covered_whole) {
+            let granted = grants_apply && covered_whole;
+            if !within && !granted {
                 self.emit(call.events, "meter-limit", || {
                     let mut extra = Map::new();
                     extra.insert("invalid_value".into(), rounded(facts.new));

@@ -72,10 +72,9 @@ impl Model {
         call.force = true;
         let Ok(found) = self.resolve(&call.customer, &call.entitlement) else { return false };
         // A value that cannot be used leaves the hold alone.
-        if let Some(limit) = &found.limit {
-            if amount::quantity(&call.value, self.policy.unit_of(&limit.credit)).is_none() {
-                return false;
-            }
+        let unit = found.limit.as_ref().map(|limit| self.policy.unit_of(&limit.credit));
+        if unit.is_some_and(|unit| amount::quantity(&call.value, unit).is_none()) {
+            return false;
         }
         // One that has expired is as unknown as one that never was.
         let hold = self.take_hold(&found.owner.id, &call.entitlement, args);

@@ -4,7 +4,7 @@
 //!
 //! Left out: expressions, notifications, capabilities, sync.
 
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::pedantic)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::pedantic, clippy::wrong_self_convention)]
 
 pub mod amount;
 mod calendar;
@@ -238,10 +238,9 @@ impl Model {
         }
         seen.push(customer.id.clone());
         for id in &customer.refs {
-            if let Some(next) = self.find(id).filter(|next| !seen.contains(&next.id)) {
-                if let Some(plan) = self.plan_depth_first(next, seen) {
-                    return Some(plan);
-                }
+            let next = self.find(id).filter(|next| !seen.contains(&next.id));
+            if let Some(plan) = next.and_then(|next| self.plan_depth_first(next, seen)) {
+                return Some(plan);
             }
         }
         None
