@@ -453,6 +453,14 @@ mod tests {
     }
 
     #[test]
+    fn a_mantissa_of_64_bits_has_no_sign_bit() {
+        let large = amount("18446744073709551615");
+        assert!(large > Amount::ZERO);
+        assert_eq!(large.checked_add(Amount::ONE), Some(amount("18446744073709551616")));
+        assert_eq!(amount("1.4000000000000000001").checked_mul(2.into()), Some(amount("2.8000000000000000002")));
+    }
+
+    #[test]
     fn results_round_half_to_even_at_nine_decimals() {
         assert_eq!(amount("0.0000000005").rounded(), Amount::ZERO);
         assert_eq!(amount("0.0000000015").rounded(), amount("0.000000002"));

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-/// Tells the time, in ms since 1970 UTC.
+/// Tells the time, in ms since 1970 UTC. It is asked in the middle of a call and must not call the engine itself.
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> i64;
 }
 
-/// Makes ids for grants, holds and caps that come without one.
+/// Makes ids for grants, holds and caps that come without one. It is asked in the middle of a call and must not call the
+/// engine itself.
 pub trait IdSource: Send + Sync {
     /// An id never given before.
     fn id(&self) -> String;

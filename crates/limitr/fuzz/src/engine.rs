@@ -48,6 +48,8 @@ pub(super) fn lookups(limitr: &Limitr, state: &Value, names: &[&str]) {
     for (id, record) in state.as_object().into_iter().flatten() {
         assert_eq!(&record["id"], id);
         assert_eq!(found(id), *record);
+        let call = said(call(limitr, &json!({"explain": {"customer": id, "entitlement": "nope"}})));
+        assert_ne!(call["reason"], "unknown_customer", "{id} calls");
         for alt in record["alt_ids"].as_array().into_iter().flatten() {
             assert_eq!(found(alt.as_str().unwrap_or_default()), *record, "by {alt}");
         }

@@ -31,11 +31,18 @@ use crate::{Amount, Error, Limitr};
 /// # Ok::<(), limitr::Error>(())
 /// ```
 pub fn call(limitr: &Limitr, operation: &Value) -> Result<Value, Error> {
-    let operation = Operation::deserialize(operation).map_err(|error| {
-        Error::argument("bad_operation", error.to_string())
-            .hint_at("an operation is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}")
-    })?;
+    let operation: Operation = serde_path_to_error::deserialize(operation).map_err(|error| bad_operation(&error))?;
     operation.run(limitr)
+}
+
+fn bad_operation(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    const HINT: &str = "an operation is an object such as \
+                        {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}";
+    let path = error.path().to_string();
+    if path == "." {
+        return Error::argument("bad_operation", error.inner().to_string()).hint_at(HINT);
+    }
+    Error::argument("bad_operation", format!("{path}: {}", error.inner())).at(path)
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,5 @@
 //! A customer: who it is, and everything counted for it.
 
-use serde::de::Deserialize;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 
@@ -76,8 +75,8 @@ impl Customer {
     /// # Errors
     /// `invalid_record`, naming the customer and the field.
     pub fn from_json(record: &Value) -> Result<Self, Error> {
-        let id = record.get("id").and_then(Value::as_str).unwrap_or_default();
-        Self::read(record, &format!("customers.{id}"))
+        let id = record.get("id").and_then(Value::as_str);
+        Self::read(record, &id.map_or("customer".to_owned(), |id| format!("customers.{id}")))
     }
 
     /// Reads many records: a map by id or a list.
@@ -86,17 +85,28 @@ impl Customer {
     /// `invalid_record`, naming the customer and the field.
     pub fn list_from_json(records: &Value) -> Result<Vec<Self>, Error> {
         match records {
-            Value::Object(map) => map.values().map(Self::from_json).collect(),
-            Value::Array(list) => list.iter().map(Self::from_json).collect(),
+            Value::Object(map) => {
+                map.iter().map(|(id, record)| Self::read(record, &format!("customers.{id}"))).collect()
+            }
+            Value::Array(list) => {
+                let read = |(at, record)| Self::read(record, &format!("customers[{at}]"));
+                list.iter().enumerate().map(read).collect()
+            }
             _ => Err(Error::argument("invalid_record", "customers are a map by id or a list").at("customers")),
         }
     }
 
     fn read(record: &Value, path: &str) -> Result<Self, Error> {
-        let bad = |message: String| Error::argument("invalid_record", format!("{path}: {message}")).at(path);
-        let record = Record::deserialize(record).map_err(|error| bad(error.to_string()))?;
+        let bad =
+            |path: String, message: &str| Error::argument("invalid_record", format!("{path}: {message}")).at(path);
+        let record: Record = serde_path_to_error::deserialize(record).map_err(|error| {
+            let inside = error.path().to_string();
+            let path = if inside == "." { path.to_owned() } else { format!("{path}.{inside}") };
+            bad(path, &error.inner().to_string())
+        })?;
         if record.id.is_empty() {
-            return Err(bad("a customer needs an id".to_owned()).hint_at("set `id` to a non-empty text"));
+            let error = bad(format!("{path}.id"), "a customer needs an id");
+            return Err(error.hint_at("set `id` to a non-empty text"));
         }
         let mut overrides = NameMap::new();
         for (name, limit) in &record.overrides {
