@@ -192,7 +192,7 @@ from_integer!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 impl<'de> Deserialize<'de> for Quantity<'_> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a number, or text such as \"500MB\"")]
+        #[serde(untagged, expecting = "expected a number, or text such as \"500MB\"")]
         enum Raw {
             Whole(i64),
             Number(f64),

@@ -94,9 +94,9 @@ fn a_bad_line_is_answered_and_the_next_one_read() {
     {"result":null,"events":[],"error":"unknown verb or key `alow` in a step","code":"bad_step","hint":"did you mean `allow`?"}
     {"result":null,"events":[],"error":"unknown verb or key `sav` in a step","code":"bad_step","hint":"did you mean `save`?"}
     {"result":null,"events":[],"error":"a step has one verb, found `allow` and `check`","code":"bad_step"}
-    {"result":null,"events":[],"error":"missing field `entitlement`","code":"bad_operation","hint":"an operation is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
-    {"result":null,"events":[],"error":"unknown field `valeu`, expected one of `customer`, `entitlement`, `value`, `context`, `event`, `overhead`, `cap`, `caps`, `force`, `idempotency_key`","code":"bad_operation","hint":"an operation is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
-    {"result":null,"events":[],"error":"a number, or text such as \"500MB\"","code":"bad_operation","hint":"an operation is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
+    {"result":null,"events":[],"error":"allow: missing field `entitlement`","code":"bad_operation"}
+    {"result":null,"events":[],"error":"allow.valeu: unknown field `valeu`, expected one of `customer`, `entitlement`, `value`, `context`, `event`, `overhead`, `cap`, `caps`, `force`, `idempotency_key`","code":"bad_operation"}
+    {"result":null,"events":[],"error":"allow.value: expected a number, or text such as \"500MB\"","code":"bad_operation"}
     {"result":null,"events":[],"error":"the line is not JSON: number out of range at line 1 column 70","code":"not_json","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
     {"result":null,"events":[],"error":"nothing was saved as `hold`","code":"bad_step","hint":"`save` on an earlier step keeps its result; `$$` writes a plain `$`"}
     {"result":null,"events":[],"error":"`not a name` is no name to save under","code":"bad_step","hint":"use letters, digits, `_` and `-`, a letter first"}
@@ -106,7 +106,7 @@ fn a_bad_line_is_answered_and_the_next_one_read() {
     {"result":null,"events":[],"error":"`soon` is no time","code":"bad_step","hint":"a time is text such as \"2026-01-15T00:00:00Z\", or ms since 1970"}
     {"result":null,"events":[],"error":"`9223372036854775807` ms go past the end of time","code":"bad_step","hint":"a duration is text such as \"1day\", or a number of ms"}
     {"result":null,"events":[],"error":"unknown plan `gold`","code":"unknown_plan","hint":"known plans are free"}
-    {"result":null,"events":[],"error":"policy.plans.x.entitlments: unknown field `entitlments`; did you mean `entitlements`?","code":"unknown_field"}
+    {"result":null,"events":[],"error":"policy.plans.x.entitlments: unknown field `entitlments`, did you mean `entitlements`?","code":"unknown_field"}
     {"result":"{...}","events":[],"error":null}
     "#);
 }

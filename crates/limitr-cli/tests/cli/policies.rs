@@ -131,7 +131,7 @@ fn validate_reads_the_customers_too() {
     assert_snapshot!(folder.limitr(&["validate", "policy.yaml"]).all(), @"
     invalid_record
 
-      x customers.a: invalid type: integer `5`, expected a map
+      x customers.a.meters: invalid type: integer `5`, expected a map
 
     1 problem in policy.yaml
     exit 1
@@ -205,7 +205,7 @@ fn explain_starts_from_a_snapshot() {
     exit 0
     ");
     assert_snapshot!(explain("bad.json"), @r#"
-    limitr: cannot load the customers of `bad.json`: customers.: invalid type: integer `5`, expected a string
+    limitr: cannot load the customers of `bad.json`: customers.ann.id: invalid type: integer `5`, expected a string
       help: a snapshot is what `{"customers": {}}` answers: records in a map by id, or in a list
     exit 2
     "#);

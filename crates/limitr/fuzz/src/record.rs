@@ -63,6 +63,15 @@ pub(super) fn run(input: &[u8]) {
     }
     clock.advance(40 * 86_400_000);
     engine::reads(&limitr, &customers, &entitlements);
+    for value in [json!(1), json!("1e27")] {
+        for customer in &customers {
+            for entitlement in &entitlements {
+                let arguments = json!({"customer": customer, "entitlement": entitlement, "value": value});
+                engine::said(call(&limitr, &json!({"allow": arguments})));
+            }
+        }
+        clock.advance(1);
+    }
     again(&engine::customers(&limitr));
 }
 

@@ -52,7 +52,7 @@ pub(super) struct CallArguments {
 
 /// A map of credit to ceiling, or a list of caps.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a map of credit to ceiling, or a list of caps")]
+#[serde(untagged, expecting = "expected a map of credit to ceiling, or a list of caps")]
 pub(super) enum CallCaps {
     Ceilings(std::collections::BTreeMap<String, Quantity<'static>>),
     Caps(Vec<NewCap<'static>>),

@@ -48,7 +48,7 @@ pub struct UsageItem<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a number, text with a unit, or {value, limit, overhead, context}")]
+#[serde(untagged, expecting = "expected a number, text with a unit, or {value, limit, overhead, context}")]
 enum UsageRecord {
     Full {
         value: Quantity<'static>,

@@ -13,6 +13,9 @@ use crate::{Amount, Error, Quantity};
 /// Default of [`EstimateQuery::quantile`] and [`Reserve::quantile`].
 const QUANTILE: f64 = 0.9;
 
+/// From here on the square of what is learned per unit of basis leaves the range of a double.
+const LARGEST_RATE: f64 = 1e150;
+
 /// Where a sample belongs: explicit, or read from data under the names the entitlement declares.
 #[derive(Debug, Clone, Default)]
 struct Basis<'a> {
@@ -380,9 +383,11 @@ impl Limitr {
                 Some(_) => from_data.or(hold.and_then(|hold| hold.basis)).filter(|per| *per > 0.0)?,
                 None => 1.0,
             };
+            // A basis so small that its statistics would be infinite is none.
+            let rate = |amount: Amount| Some(amount.to_f64() / per).filter(|rate| rate.abs() < LARGEST_RATE);
             let sample = Sample {
-                value: value.to_f64() / per,
-                overhead: overhead.to_f64() / per,
+                value: rate(value)?,
+                overhead: rate(overhead)?,
                 segment,
                 basis: declared.estimate_basis.as_deref(),
                 at: now,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::parse_duration;
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a number of ms, or text such as \"1day\"")]
+#[serde(untagged, expecting = "expected a number of ms, or text such as \"1day\"")]
 enum Raw {
     Ms(i64),
     Text(String),

@@ -75,8 +75,10 @@ impl Customer {
     /// # Errors
     /// `invalid_record`, naming the customer and the field.
     pub fn from_json(record: &Value) -> Result<Self, Error> {
-        let id = record.get("id").and_then(Value::as_str);
-        Self::read(record, &id.map_or("customer".to_owned(), |id| format!("customers.{id}")))
+        match record.get("id").and_then(Value::as_str) {
+            Some(id) => Self::read(record, &format!("customers.{id}")),
+            None => Self::read(record, "customer"),
+        }
     }
 
     /// Reads many records: a map by id or a list.
@@ -89,7 +91,10 @@ impl Customer {
                 map.iter().map(|(id, record)| Self::read(record, &format!("customers.{id}"))).collect()
             }
             Value::Array(list) => {
-                let read = |(at, record)| Self::read(record, &format!("customers[{at}]"));
+                let read = |(at, record): (usize, &Value)| match record.get("id").and_then(Value::as_str) {
+                    Some(id) => Self::read(record, &format!("customers.{id}")),
+                    None => Self::read(record, &format!("customers[{at}]")),
+                };
                 list.iter().enumerate().map(read).collect()
             }
             _ => Err(Error::argument("invalid_record", "customers are a map by id or a list").at("customers")),

@@ -55,8 +55,12 @@ impl Estimate {
 
 fn smooth(mean: &mut f64, variance: &mut f64, value: f64, weight: f64) {
     let difference = value - *mean;
-    *mean += weight * difference;
-    *variance = (1.0 - weight) * (*variance + weight * difference * difference);
+    let spread = (1.0 - weight) * (*variance + weight * difference * difference);
+    // Numbers too large to square teach nothing: an infinity in a record could not be read back.
+    if spread.is_finite() {
+        *mean += weight * difference;
+        *variance = spread;
+    }
 }
 
 /// Learns into a set of segments; false when it is full of others.
