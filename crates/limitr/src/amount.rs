@@ -62,13 +62,13 @@ impl Amount {
     #[must_use]
     pub fn to_f64(self) -> f64 {
         // Division of two exactly represented numbers is correctly rounded, and the same on every platform.
-        const EXACT: i128 = 1 << 53;
-        let mantissa = self.0.mantissa();
-        let scale = self.0.scale();
-        if mantissa.abs() <= EXACT && scale <= 22 {
+        const EXACT: u64 = 1 << 53;
+        if let Some((mantissa, scale)) = self.small().filter(|(mantissa, _)| mantissa.unsigned_abs() <= EXACT) {
             #[allow(clippy::cast_precision_loss)]
             let mantissa = mantissa as f64;
-            return if scale == 0 { mantissa } else { mantissa / POWERS.get(scale as usize).copied().unwrap_or(1.0) };
+            if let Some(power) = POWERS.get(scale as usize) {
+                return if scale == 0 { mantissa } else { mantissa / power };
+            }
         }
         self.0.to_string().parse().unwrap_or(0.0)
     }
@@ -136,12 +136,10 @@ impl Amount {
     #[inline]
     fn small(self) -> Option<(i64, u32)> {
         let parts = self.0.unpack();
-        // Unsigned until it is known to be small: the highest of 64 bits is not a sign.
-        let mantissa = u64::from(parts.mid) << 32 | u64::from(parts.lo);
-        if parts.hi != 0 || mantissa > SMALL {
+        if parts.hi != 0 || parts.mid >> 30 != 0 {
             return None;
         }
-        let mantissa = i64::try_from(mantissa).ok()?;
+        let mantissa = i64::from(parts.mid) << 32 | i64::from(parts.lo);
         Some((if parts.negative { -mantissa } else { mantissa }, parts.scale))
     }
 
@@ -190,8 +188,9 @@ impl Amount {
 
     /// Whether this is 0, below 0, or so close above 0 (1e-9) that a decision takes it for 0.
     #[must_use]
+    #[inline]
     pub fn is_spent(self) -> bool {
-        self <= Self::EPSILON
+        !self.is_positive() || self <= Self::EPSILON
     }
 
     /// Whether a decision takes this for 0: its magnitude is at most 1e-9.
@@ -255,8 +254,8 @@ impl Amount {
     }
 }
 
-/// Mantissas up to here take the short way: the sum of two still fits an `i64`.
-const SMALL: u64 = i64::MAX as u64 / 2;
+/// Mantissas up to here (62 bits) take the short way: the sum of two still fits an `i64`.
+const SMALL: u64 = (1 << 62) - 1;
 
 /// Powers of ten by which small mantissas are brought to one scale.
 const TENS: [i64; 13] = [

@@ -74,7 +74,7 @@ fn write_meter(owner: &mut Customer, entitlement: &Name, decided: &Decided<'_>) 
             }
             if metered.moved() {
                 meter.credit = limit.credit.name.clone();
-                meter.overhead = Some(metered.overhead_before.saturating_add(metered.overhead));
+                meter.overhead = Some(metered.overhead_after);
             }
         }
         Some(crate::Denial::Governor) => note(meter, metered.delta, limit.ewma_alpha, now),
@@ -84,7 +84,11 @@ fn write_meter(owner: &mut Customer, entitlement: &Name, decided: &Decided<'_>) 
 
 fn note(meter: &mut Meter, delta: Amount, alpha: f64, now: i64) {
     let alpha = if alpha.is_finite() { alpha } else { EWMA_ALPHA };
-    let trend = meter.trend().after(now, delta, alpha);
-    meter.history = trend.history;
-    meter.ewma_rate = trend.ewma_rate;
+    if meter.history.push(now, delta) {
+        let trend = alpha * meter.history.rate() + (1.0 - alpha) * meter.ewma_rate;
+        // A record may bring an alpha no validation has seen; it must not leave an infinity in the next one.
+        if trend.is_finite() {
+            meter.ewma_rate = trend;
+        }
+    }
 }

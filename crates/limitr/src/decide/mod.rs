@@ -98,6 +98,7 @@ pub(crate) struct Metered<'p> {
     pub(crate) after: Amount,
     pub(crate) delta: Amount,
     pub(crate) overhead_before: Amount,
+    pub(crate) overhead_after: Amount,
     /// Runes of cost.
     pub(crate) overhead: Amount,
     /// Units past the limit, before grants.
@@ -127,6 +128,9 @@ impl Metered<'_> {
 
     /// Overage that grants left.
     pub(crate) fn uncovered(&self) -> Amount {
+        if self.overage.is_zero() {
+            return Amount::ZERO;
+        }
         let left = self.overage.saturating_sub(self.covered());
         if left.is_spent() { Amount::ZERO } else { left }
     }
@@ -236,7 +240,7 @@ fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request
         None => delta.checked_mul(limit.credit.overhead_cost)?,
     };
     // The sum must be storable too, or the call would be half applied.
-    overhead_before.checked_add(overhead)?;
+    let overhead_after = if overhead.is_zero() { overhead_before } else { overhead_before.checked_add(overhead)? };
     let overage = overage(&limit, before, after)?;
     let price_diff = price_diff(&limit, before, after)?;
     Some(Metered {
@@ -247,6 +251,7 @@ fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request
         after,
         delta,
         overhead_before,
+        overhead_after,
         overhead,
         overage,
         price_diff,
@@ -295,7 +300,10 @@ fn gates<'p>(
     let Some(held) = held else { return Some(Denial::InvalidValue) };
     let Some(gate_overage) = gate_overage(metered, &held) else { return Some(Denial::InvalidValue) };
     let out_of_range = Some(Denial::InvalidValue);
-    let Some(position) = metered.position() else { return out_of_range };
+    let applicable = caps::applicable(people, request, &metered.limit.credit, policy, now);
+    // Where on the price curve the call starts matters only to grants and caps.
+    let priced = !gate_overage.is_zero() || !applicable.is_empty();
+    let Some(position) = (if priced { metered.position() } else { Some(Amount::ZERO) }) else { return out_of_range };
     let billable = position.or_zero();
 
     // What grants can do is asked for only where something may lie past the limit.
@@ -318,7 +326,6 @@ fn gates<'p>(
         metered.drawn = Some(drawn);
     }
 
-    let applicable = caps::applicable(people, request, &metered.limit.credit, policy, now);
     if gated && !applicable.is_empty() {
         let call = caps::Call { policy, credit: &metered.limit.credit, position, billable };
         let gate = caps::Gate { metered, held: &held, gate_overage, gate_covered };

@@ -29,7 +29,7 @@ pub(crate) fn inherited_plan<'p>(
     people: &Locked<'_, '_>,
     customer: usize,
 ) -> Option<&'p Arc<CompiledPlan>> {
-    let own = |position: usize| policy.plan(people.get(position)?.plan.as_deref()?);
+    let own = |position: usize| policy.plan_of(people.get(position)?.plan.as_ref()?);
     if let Some(plan) = own(customer) {
         return Some(plan);
     }

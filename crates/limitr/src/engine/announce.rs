@@ -134,7 +134,7 @@ impl Scene<'_, '_> {
             limit: metered.limit.value,
             invalid: None,
             diff: metered.delta,
-            overhead: metered.overhead_before.saturating_add(metered.overhead),
+            overhead: metered.overhead_after,
             overhead_diff: metered.overhead,
             price_diff: metered.price_diff,
         };

@@ -228,6 +228,7 @@ impl Limitr {
             claimed.push((customer.id.clone(), before));
         }
         for mut customer in customers {
+            intern(&policy, &mut customer);
             for meter in customer.meters.values_mut() {
                 let rate = policy.credit(&meter.credit).map_or(Amount::ZERO, |credit| credit.overhead_cost);
                 meter.overhead.get_or_insert_with(|| meter.value.saturating_mul(rate));
@@ -426,6 +427,20 @@ impl Limitr {
 /// The names most customers share, kept once.
 pub(super) fn common_names() -> (Name, Name) {
     (DEFAULT_TYPE.into(), DEFAULT_LABEL.into())
+}
+
+/// Lets a record share the policy's own names: less memory, and found by address.
+fn intern(policy: &Compiled, customer: &mut Customer) {
+    let Some(plan) = customer.plan.as_ref().and_then(|name| policy.plan(name)) else { return };
+    customer.plan = Some(plan.name.clone());
+    let meters = std::mem::take(&mut customer.meters).into_entries().into_iter().map(|(name, mut meter)| {
+        let Some(entitlement) = plan.entitlements.get(&name) else { return (name, meter) };
+        if let Some(limit) = entitlement.limit.as_ref().filter(|limit| limit.credit.name == meter.credit) {
+            meter.credit = limit.credit.name.clone();
+        }
+        (entitlement.name.clone(), meter)
+    });
+    customer.meters = meters.collect();
 }
 
 /// A meter for every limited entitlement of the plan that has none yet.

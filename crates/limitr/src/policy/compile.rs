@@ -11,12 +11,17 @@ use crate::Amount;
 use crate::pricing::{CurrencyId, Curve, Exchange};
 use crate::state::{FixedMap, Name};
 
+/// How many plans are looked at by address.
+const FIRST_PLANS: usize = 8;
+
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) source: Policy,
     pub(crate) exchange: Exchange,
     credits: FixedMap<Name, Arc<CompiledCredit>>,
     plans: FixedMap<Name, Arc<CompiledPlan>>,
+    /// The first few plans again: customers hold their plan's very name, so a look at addresses nearly always finds it.
+    first_plans: Vec<Arc<CompiledPlan>>,
     default_plan: Option<Name>,
 }
 
@@ -151,13 +156,17 @@ impl Compiled {
             let credit = CompiledCredit::new(name, credit.clone(), curves.get(name.as_str()).cloned(), &exchange);
             credits.insert(credit.name.clone(), Arc::new(credit));
         }
-        let mut compiled = Self { exchange, credits, plans: FixedMap::default(), default_plan: None, source };
+        let mut compiled = Self { exchange, credits, plans: FixedMap::default(), first_plans: Vec::new(), default_plan: None, source };
         for (name, plan) in &compiled.source.plans {
             let plan = compiled.compile_plan(name, plan);
             if plan.definition.default && compiled.default_plan.is_none() {
                 compiled.default_plan = Some(plan.name.clone());
             }
-            compiled.plans.insert(plan.name.clone(), Arc::new(plan));
+            let plan = Arc::new(plan);
+            if compiled.first_plans.len() < FIRST_PLANS {
+                compiled.first_plans.push(plan.clone());
+            }
+            compiled.plans.insert(plan.name.clone(), plan);
         }
         compiled
     }
@@ -173,6 +182,12 @@ impl Compiled {
 
     pub(crate) fn plan(&self, name: &str) -> Option<&Arc<CompiledPlan>> {
         self.plans.get(name)
+    }
+
+    /// The plan a customer's record names.
+    #[inline]
+    pub(crate) fn plan_of(&self, name: &Name) -> Option<&Arc<CompiledPlan>> {
+        self.first_plans.iter().find(|plan| Arc::ptr_eq(&plan.name, name)).or_else(|| self.plan(name))
     }
 
     pub(crate) fn default_plan(&self) -> Option<&Arc<CompiledPlan>> {

@@ -21,13 +21,6 @@ pub struct History {
     len: u8,
 }
 
-/// The history and the smoothed rate after a call.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Trend {
-    pub(crate) history: History,
-    pub(crate) ewma_rate: f64,
-}
-
 impl History {
     /// The entries, oldest first.
     #[must_use]
@@ -55,7 +48,24 @@ impl History {
         }
     }
 
-    fn push(&mut self, entry: Usage) {
+    /// Notes `delta` units at `now`; false for a meter's first. Calls of one ms, and of a clock that went back, merge into
+    /// one entry.
+    pub(crate) fn push(&mut self, now: i64, delta: Amount) -> bool {
+        let newest = self.entries.get_mut(usize::from(self.len).wrapping_sub(1));
+        match newest {
+            Some(newest) if now <= newest.ts => {
+                newest.delta = newest.delta.saturating_add(delta);
+                true
+            }
+            newest => {
+                let first = newest.is_none();
+                self.append(Usage { ts: now, delta });
+                !first
+            }
+        }
+    }
+
+    fn append(&mut self, entry: Usage) {
         if usize::from(self.len) == self.entries.len() {
             self.entries.rotate_left(1);
         } else {
@@ -64,23 +74,6 @@ impl History {
         if let Some(last) = self.entries.get_mut(usize::from(self.len).saturating_sub(1)) {
             *last = entry;
         }
-    }
-}
-
-impl Trend {
-    /// The trend after `delta` units at `now`. Calls of one ms, and of a clock that went back, merge into one entry.
-    pub(crate) fn after(self, now: i64, delta: Amount, alpha: f64) -> Self {
-        let mut history = self.history;
-        if history.is_empty() {
-            history.push(Usage { ts: now, delta });
-            return Self { history, ewma_rate: self.ewma_rate };
-        }
-        let newest = history.entries.get_mut(usize::from(history.len).saturating_sub(1));
-        match newest {
-            Some(newest) if now <= newest.ts => newest.delta = newest.delta.saturating_add(delta),
-            _ => history.push(Usage { ts: now, delta }),
-        }
-        Self { history, ewma_rate: alpha * history.rate() + (1.0 - alpha) * self.ewma_rate }
     }
 }
 
@@ -100,7 +93,7 @@ impl<'de> Deserialize<'de> for History {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entries = Vec::<Usage>::deserialize(deserializer)?;
         let mut history = Self::default();
-        entries.into_iter().for_each(|entry| history.push(entry));
+        entries.into_iter().for_each(|entry| history.append(entry));
         Ok(history)
     }
 }
@@ -110,19 +103,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_trend_starts_at_zero_and_smooths() {
-        let mut trend = Trend { history: History::default(), ewma_rate: 0.0 };
-        for second in 0..3 {
-            trend = trend.after(second * 1000, 10_000.into(), 0.2);
+    fn three_entries_are_kept_and_rated() {
+        let mut history = History::default();
+        assert!(!history.push(0, 1.into()));
+        for (second, delta) in [(1, 10_000), (2, 20_000), (3, 40_000)] {
+            assert!(history.push(second * 1000, delta.into()));
         }
-        assert!((trend.ewma_rate - 3.6).abs() < 1e-12);
-        assert_eq!(trend.history.entries().len(), 3);
+        assert_eq!(history.entries().len(), 3);
+        assert!((history.rate() - 40.0).abs() < 1e-12);
+        assert!((history.acceleration() - 20.0).abs() < 1e-12);
     }
 
     #[test]
     fn one_ms_is_one_entry() {
-        let trend = Trend { history: History::default(), ewma_rate: 0.0 };
-        let trend = trend.after(5, 1.into(), 0.2).after(5, 2.into(), 0.2).after(4, 3.into(), 0.2);
-        assert_eq!(trend.history.entries(), [Usage { ts: 5, delta: 6.into() }]);
+        let mut history = History::default();
+        for (now, delta) in [(5, 1), (5, 2), (4, 3)] {
+            history.push(now, delta.into());
+        }
+        assert_eq!(history.entries(), [Usage { ts: 5, delta: 6.into() }]);
     }
 }

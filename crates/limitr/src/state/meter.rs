@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use super::history::{History, Trend};
+use super::history::History;
 use super::names::{Name, NameMap};
 use crate::Amount;
 use crate::policy::Estimate;
@@ -146,10 +146,6 @@ impl Meter {
             ewma_rate: 0.0,
             more: None,
         }
-    }
-
-    pub(crate) fn trend(&self) -> Trend {
-        Trend { history: self.history, ewma_rate: self.ewma_rate }
     }
 
     /// Begins a period: what was counted is gone, what is held and learned stays.
