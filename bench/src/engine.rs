@@ -27,9 +27,7 @@ const HOT: usize = 1_000;
 /// Plans `plan-0`, `plan-1`, .. with three metered entitlements and a feature flag, and one plan for each special case.
 fn policy(plans: usize) -> String {
     let limit = |mode: &str, value: &str| {
-        format!(
-            "{{limit: {{credit: message, mode: {mode}, value: {value}, resets: true, reset_inc: 30days}}}}"
-        )
+        format!("{{limit: {{credit: message, mode: {mode}, value: {value}, resets: true, reset_inc: 30days}}}}")
     };
     let (metered, spent, overage) = (limit("hard", PLENTY), limit("hard", "0"), limit("soft", "0"));
     let plain: String = (0..plans)

@@ -94,10 +94,7 @@ impl Table {
                 Result::Time(Spread { p10, median, p90 }, ratio) => {
                     let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
                     let rate = 1e9 / median;
-                    format!(
-                        "  {:<42} {p10:>10.1} {median:>10.1} {p90:>10.1} {rate:>12.0} {ratio:>8}\n",
-                        row.name
-                    )
+                    format!("  {:<42} {p10:>10.1} {median:>10.1} {p90:>10.1} {rate:>12.0} {ratio:>8}\n", row.name)
                 }
                 Result::Figure(value, unit) => {
                     let digits = if value.abs() < 100.0 { 3 } else { 0 };

@@ -39,7 +39,8 @@ fn fuzz_one(target: &str, seconds: u32) -> Result<bool> {
     let time = format!("-max_total_time={seconds}");
     // No sanitizer: the engine forbids unsafe code, and without one the fuzzer tries far more inputs.
     let mut command = cargo(["fuzz", "run", "--fuzz-dir", FUZZ, "--sanitizer", "none", target]);
-    command.args([&corpus, &regressions]).args(["--", &time, "-timeout=10"]);
+    let words = format!("-dict={FUZZ}/dictionary.txt");
+    command.args([&corpus, &regressions]).args(["--", &time, &words, "-timeout=5", "-rss_limit_mb=2048"]);
     // The coverage flags are unstable; this lets the stable toolchain take them.
     command.env("RUSTC_BOOTSTRAP", "1");
     run(&mut command)

@@ -1,5 +1,7 @@
 //! Applying a decision: the only place where a call writes to customers.
 
+use std::sync::Arc;
+
 use super::{Decided, spend};
 use crate::Amount;
 use crate::policy::EWMA_ALPHA;
@@ -73,7 +75,11 @@ fn write_meter(owner: &mut Customer, entitlement: &Name, decided: &Decided<'_>) 
                 }
             }
             if metered.moved() {
-                meter.credit = limit.credit.name.clone();
+                // Names are shared by all customers: writing to their counts on every call would have threads wait for
+                // one another.
+                if !Arc::ptr_eq(&meter.credit, &limit.credit.name) {
+                    meter.credit = limit.credit.name.clone();
+                }
                 meter.overhead = Some(metered.overhead_after);
             }
         }

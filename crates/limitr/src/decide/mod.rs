@@ -10,7 +10,7 @@ mod resolve;
 mod trace;
 
 use crate::amount::Amount;
-use crate::policy::{Compiled, CompiledEntitlement, CompiledLimit, CompiledPlan, Mode};
+use crate::policy::{Bucket, Compiled, CompiledEntitlement, CompiledLimit, CompiledPlan, Mode};
 use crate::state::{BucketState, Cap, Locked, Meter};
 use crate::{Denial, Quantity};
 
@@ -179,7 +179,7 @@ pub(crate) fn decide<'p>(
     decided.denied = match &mut decided.metered {
         Some(metered) => {
             trace.step("amounts", || trace::amounts(metered));
-            gates(policy, people, &site, meter, metered, request, now, trace)
+            gates(policy, people, &site, meter, metered, request, now, trace).err()
         }
         None => Some(Denial::InvalidValue),
     };
@@ -283,7 +283,23 @@ fn price_diff(limit: &CompiledLimit, before: Amount, after: Amount) -> Option<Op
     curve.price(past(after)?.checked_sub(from)?, from).map(Some)
 }
 
-/// Steps 5 to 7, and what a passing call draws and moves. Returns the denial, if any.
+/// What steps 5 to 7 look at.
+struct Gates<'a, 'p> {
+    policy: &'p Compiled,
+    meter: Option<&'a Meter>,
+    now: i64,
+    /// Whether the call asks for something and may be denied it.
+    gated: bool,
+    held: Held,
+    /// The overage, and what of it grants can cover, if everything held happened too.
+    gate_overage: Amount,
+    gate_covered: Amount,
+    caps: Vec<caps::Applicable<'a>>,
+    /// Where on the price curve the call starts; only where grants or caps ask.
+    position: Amount,
+}
+
+/// Steps 5 to 7, and what a passing call draws and moves. A denial by `InvalidValue` leaves `metered` unusable.
 #[allow(clippy::too_many_arguments)]
 fn gates<'p>(
     policy: &'p Compiled,
@@ -294,91 +310,103 @@ fn gates<'p>(
     request: &Request<'_>,
     now: i64,
     trace: &mut impl Trace,
-) -> Option<Denial> {
+) -> Result<(), Denial> {
     let gated = metered.delta.is_positive() && !request.force;
-    let held = if gated { held(meter, now) } else { Some(Held::default()) };
-    let Some(held) = held else { return Some(Denial::InvalidValue) };
-    let Some(gate_overage) = gate_overage(metered, &held) else { return Some(Denial::InvalidValue) };
-    let out_of_range = Some(Denial::InvalidValue);
-    let applicable = caps::applicable(people, request, &metered.limit.credit, policy, now);
-    // Where on the price curve the call starts matters only to grants and caps.
-    let priced = !gate_overage.is_zero() || !applicable.is_empty();
-    let Some(position) = (if priced { metered.position() } else { Some(Amount::ZERO) }) else { return out_of_range };
-    let billable = position.or_zero();
+    let held = if gated { held(meter, now).ok_or(Denial::InvalidValue)? } else { Held::default() };
+    let gate_overage = gate_overage(metered, &held).ok_or(Denial::InvalidValue)?;
+    let caps = caps::applicable(people, request, &metered.limit.credit, policy, now);
+    let priced = !gate_overage.is_zero() || !caps.is_empty();
+    let position = if priced { metered.position().ok_or(Denial::InvalidValue)? } else { Amount::ZERO };
+    let gate_covered = Amount::ZERO;
+    let mut gates = Gates { policy, meter, now, gated, held, gate_overage, gate_covered, caps, position };
+    gates.draw_grants(people, site, metered, trace);
+    let passed = gates
+        .ask_caps(metered, trace)
+        .and_then(|()| gates.ask_governor(metered, trace))
+        .and_then(|()| gates.ask_limit(metered, trace));
+    if passed.is_err() {
+        // All that is left of a denied call is that periods ended.
+        metered.drawn = None;
+        metered.caps = caps::rolls(&gates.caps, now);
+    } else if !gates.caps.is_empty() && metered.moved() {
+        metered.caps = gates.cap_call(metered).moves(&gates.caps, metered, now)?;
+    }
+    passed
+}
 
-    // What grants can do is asked for only where something may lie past the limit.
-    let mut gate_covered = Amount::ZERO;
-    if !gate_overage.is_spent()
-        && metered.limit.grants_apply
-        && let Some(owner) = people.get(site.owner).filter(|owner| !owner.grants.is_empty())
-    {
-        let plan = plan_of(policy, people, site.owner);
-        let purse = sorted(policy, &metered.limit.credit, live(policy, plan, owner, now));
-        if !held.value.is_zero() {
-            let room = grants::draw(policy, &metered.limit.credit, gate_overage, billable, purse.clone());
-            gate_covered = room.covered;
+impl Gates<'_, '_> {
+    /// What grants can do is asked for only where something may lie past the limit.
+    fn draw_grants(
+        &mut self,
+        people: &Locked<'_, '_>,
+        site: &Site<'_>,
+        metered: &mut Metered<'_>,
+        trace: &mut impl Trace,
+    ) {
+        if self.gate_overage.is_spent() || !metered.limit.grants_apply {
+            return;
         }
-        let drawn = grants::draw(policy, &metered.limit.credit, metered.overage, billable, purse);
-        if held.value.is_zero() {
-            gate_covered = drawn.covered;
-        }
-        trace.step("grants", || trace::grants(gate_overage, &drawn));
+        let Some(owner) = people.get(site.owner).filter(|owner| !owner.grants.is_empty()) else { return };
+        let (policy, credit, billable) = (self.policy, &metered.limit.credit, self.position.or_zero());
+        let purse = sorted(policy, credit, live(policy, plan_of(policy, people, site.owner), owner, self.now));
+        let room = |purse| grants::draw(policy, credit, self.gate_overage, billable, purse).covered;
+        let held_room = (!self.held.value.is_zero()).then(|| room(purse.clone()));
+        let drawn = grants::draw(policy, credit, metered.overage, billable, purse);
+        self.gate_covered = held_room.unwrap_or(drawn.covered);
+        trace.step("grants", || trace::grants(self.gate_overage, &drawn));
         metered.drawn = Some(drawn);
     }
 
-    if gated && !applicable.is_empty() {
-        let call = caps::Call { policy, credit: &metered.limit.credit, position, billable };
-        let gate = caps::Gate { metered, held: &held, gate_overage, gate_covered };
-        match call.blocking(&applicable, &gate, now, trace) {
-            Err(caps::OutOfRange) => return out_of_range,
-            Ok(Some(holder)) => {
-                metered.caps = caps::rolls(&applicable, now);
+    fn cap_call<'m>(&'m self, metered: &'m Metered<'_>) -> caps::Call<'m> {
+        let (position, billable) = (self.position, self.position.or_zero());
+        caps::Call { policy: self.policy, credit: &metered.limit.credit, position, billable }
+    }
+
+    /// Step 5.
+    fn ask_caps(&self, metered: &mut Metered<'_>, trace: &mut impl Trace) -> Result<(), Denial> {
+        if !self.gated || self.caps.is_empty() {
+            return Ok(());
+        }
+        let gate =
+            caps::Gate { metered, held: &self.held, gate_overage: self.gate_overage, gate_covered: self.gate_covered };
+        match self.cap_call(metered).blocking(&self.caps, &gate, self.now, trace)? {
+            Some(holder) => {
                 metered.blocking = Some(holder);
-                metered.drawn = None;
-                return Some(Denial::Cap);
+                Err(Denial::Cap)
             }
-            Ok(None) => {}
+            None => Ok(()),
         }
     }
 
-    if let Some(bucket) = metered.limit.governor.filter(|_| gated) {
-        let Some(tokens) = available(meter.filter(|_| metered.roll.is_none()), bucket, now) else {
-            return out_of_range;
-        };
+    /// Step 6.
+    fn ask_governor(&self, metered: &mut Metered<'_>, trace: &mut impl Trace) -> Result<(), Denial> {
+        let Some(bucket) = metered.limit.governor.filter(|_| self.gated) else { return Ok(()) };
+        let tokens = available(self.meter.filter(|_| metered.roll.is_none()), bucket, self.now);
         metered.tokens = Some(tokens);
         let enough = metered.delta.at_most(tokens);
         trace.step("governor", || trace::governor(metered.delta, tokens, bucket.capacity, enough));
-        if !enough {
-            metered.caps = caps::rolls(&applicable, now);
-            metered.drawn = None;
-            return Some(Denial::Governor);
-        }
+        if enough { Ok(()) } else { Err(Denial::Governor) }
     }
 
-    if gated && metered.limit.mode == Mode::Hard {
+    /// Step 7.
+    fn ask_limit(&self, metered: &Metered<'_>, trace: &mut impl Trace) -> Result<(), Denial> {
         let limit = &metered.limit;
-        let fits = if limit.hard_trailing {
-            metered.before.saturating_add(held.value).below(limit.value)
+        let fits = if !self.gated || limit.mode != Mode::Hard {
+            true
+        } else if limit.hard_trailing {
+            metered.before.saturating_add(self.held.value).below(limit.value)
         } else {
-            gate_overage.at_most(gate_covered)
+            self.gate_overage.at_most(self.gate_covered)
         };
-        trace.step("limit", || trace::limit(metered, &held, fits));
-        if !fits {
-            metered.caps = caps::rolls(&applicable, now);
-            metered.drawn = None;
-            return Some(Denial::Limit);
-        }
-    } else {
-        trace.step("limit", || trace::limit(metered, &held, true));
+        trace.step("limit", || trace::limit(metered, &self.held, fits));
+        if fits { Ok(()) } else { Err(Denial::Limit) }
     }
-    if !applicable.is_empty() && metered.moved() {
-        let call = caps::Call { policy, credit: &metered.limit.credit, position, billable };
-        match call.moves(&applicable, metered, now) {
-            Ok(moves) => metered.caps = moves,
-            Err(caps::OutOfRange) => return out_of_range,
-        }
+}
+
+impl From<caps::OutOfRange> for Denial {
+    fn from(_: caps::OutOfRange) -> Self {
+        Self::InvalidValue
     }
-    None
 }
 
 /// Room held on a meter by reservations.
@@ -406,11 +434,10 @@ fn gate_overage(metered: &Metered<'_>, held: &Held) -> Option<Amount> {
 }
 
 /// Tokens in the bucket now; a bucket never used is full.
-pub(crate) fn available(meter: Option<&Meter>, bucket: crate::policy::Bucket, now: i64) -> Option<Amount> {
-    let Some(state) = meter.and_then(Meter::bucket) else { return Some(bucket.capacity) };
+pub(crate) fn available(meter: Option<&Meter>, bucket: Bucket, now: i64) -> Amount {
+    let Some(state) = meter.and_then(Meter::bucket) else { return bucket.capacity };
     let elapsed = Amount::from(now.saturating_sub(state.last_refill).max(0));
-    let refilled = state.tokens.saturating_add(elapsed.saturating_mul(bucket.refill_rate));
-    Some(refilled.min(bucket.capacity))
+    state.tokens.saturating_add(elapsed.saturating_mul(bucket.refill_rate)).min(bucket.capacity)
 }
 
 /// The bucket after a governed call took its tokens.

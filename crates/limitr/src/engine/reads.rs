@@ -107,7 +107,7 @@ impl Limitr {
         let allowance = self.read(customer, entitlement, |reading| {
             let remaining = reading.remaining(true)?;
             match reading.limit.governor {
-                Some(bucket) => Some(remaining.min(available(reading.meter, bucket, reading.now)?)),
+                Some(bucket) => Some(remaining.min(available(reading.meter, bucket, reading.now))),
                 None => Some(remaining),
             }
         });

@@ -212,7 +212,11 @@ impl Limitr {
             }
         };
         let request = Request { entitlement: reserve.entitlement, wish, overhead, caps: &[], force: false };
-        let expires_on = now.checked_add(reserve.ttl.unwrap_or(policy.source.hold_ttl))?;
+        let ttl = reserve.ttl.unwrap_or(policy.source.hold_ttl);
+        if ttl <= 0 {
+            return None;
+        }
+        let expires_on = now.saturating_add(ttl);
         self.store
             .enter(reserve.customer, |_, people| {
                 let decided = decide(&policy, people, &request, || now, &mut Silent);

@@ -156,7 +156,8 @@ impl Compiled {
             let credit = CompiledCredit::new(name, credit.clone(), curves.get(name.as_str()).cloned(), &exchange);
             credits.insert(credit.name.clone(), Arc::new(credit));
         }
-        let mut compiled = Self { exchange, credits, plans: FixedMap::default(), first_plans: Vec::new(), default_plan: None, source };
+        let mut compiled =
+            Self { exchange, credits, plans: FixedMap::default(), first_plans: Vec::new(), default_plan: None, source };
         for (name, plan) in &compiled.source.plans {
             let plan = compiled.compile_plan(name, plan);
             if plan.definition.default && compiled.default_plan.is_none() {

@@ -312,7 +312,7 @@ fn plans_and_limits_are_read_alone() {
     let error = read_plan_value(&json!({"entitlement": {}}), "pro").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "policy.plans.pro.entitlement: unknown field `entitlement`; did you mean `entitlements`?"
+        "policy.plans.pro.entitlement: unknown field `entitlement`, did you mean `entitlements`?"
     );
     let base = read_limit_value(
         &json!({"credit": "token", "value": 5, "resets": true, "reset_sch": "monthly:1", "governor_enabled": true,
