@@ -183,9 +183,11 @@ impl Store {
                 return Err(alt.clone());
             }
         }
-        alts.retain(|_, owner| owner != id);
+        // Only its own: walking everybody's would make loading many customers quadratic.
+        for alt in self.set_alts(id, wanted) {
+            alts.remove(&alt);
+        }
         alts.extend(wanted.iter().map(|alt| (alt.clone(), id.clone())));
-        self.set_alts(id, wanted);
         Ok(())
     }
 
@@ -197,12 +199,13 @@ impl Store {
         self.set_alts(id, alts);
     }
 
-    fn set_alts(&self, id: &Name, alts: &[Name]) {
+    /// Writes the alternate ids into the customer, when it is there, and returns those it had.
+    fn set_alts(&self, id: &Name, alts: &[Name]) -> Vec<Name> {
         let hash = self.hash(id);
-        let Some(shard) = self.shard(hash) else { return };
-        if let Some(customer) = lock(shard).customers.find_mut(hash, |customer| customer.id == *id) {
-            customer.alt_ids = alts.to_vec();
-        }
+        let Some(shard) = self.shard(hash) else { return Vec::new() };
+        let mut contents = lock(shard);
+        let customer = contents.customers.find_mut(hash, |customer| customer.id == *id);
+        customer.map(|customer| std::mem::replace(&mut customer.alt_ids, alts.to_vec())).unwrap_or_default()
     }
 
     /// Whether `id` is somebody's alternate id.
