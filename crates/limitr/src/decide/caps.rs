@@ -5,7 +5,7 @@ use super::{Held, Metered, Request};
 use crate::Amount;
 use crate::policy::{Compiled, CompiledCredit};
 use crate::pricing::CurrencyId;
-use crate::state::{CALLER, Cap, Locked, Name};
+use crate::state::{CALLER, Cap, Customer, Locked, Name};
 
 /// Who holds a cap: one of the people, or the call itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +39,7 @@ pub(crate) struct Applicable<'a> {
 }
 
 /// The caller's own caps, shared ones of everyone its refs reach, then the call's own.
+#[inline(always)]
 pub(super) fn applicable<'a>(
     people: &'a Locked<'_, '_>,
     request: &Request<'a>,
@@ -50,6 +51,18 @@ pub(super) fn applicable<'a>(
     if people.len() == 1 && caller.caps.is_empty() && request.caps.is_empty() {
         return Vec::new();
     }
+    search(people, caller, request, credit, policy, now)
+}
+
+#[inline(never)]
+fn search<'a>(
+    people: &'a Locked<'_, '_>,
+    caller: &Customer,
+    request: &Request<'a>,
+    credit: &CompiledCredit,
+    policy: &Compiled,
+    now: i64,
+) -> Vec<Applicable<'a>> {
     let binds = |cap: &Cap| {
         cap.expires_on.is_none_or(|end| now < end)
             && (cap.scope.is_empty() || cap.scope.iter().any(|name| **name == *request.entitlement))

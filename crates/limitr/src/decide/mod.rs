@@ -25,7 +25,7 @@ pub(crate) use trace::{Recorder, Silent, Trace};
 #[derive(Debug, Clone)]
 pub(crate) struct Request<'a> {
     pub(crate) entitlement: &'a str,
-    pub(crate) wish: Wish<'a>,
+    pub(crate) wish: &'a Wish<'a>,
     /// The call's cost in runes, instead of the credit's rate.
     pub(crate) overhead: Option<Amount>,
     /// Ceilings of this call alone.
@@ -147,48 +147,63 @@ impl Metered<'_> {
     }
 }
 
+impl Decided<'_> {
+    /// Before anything is known.
+    pub(crate) const fn nothing() -> Self {
+        Self { denied: None, site: None, metered: None, now: 0 }
+    }
+}
+
 /// Decides one call. The clock is read only where time can matter: a feature flag is answered without it.
-#[inline]
+///
+/// The decision is filled in where it lies: it is large, and moving what was just written stalls the processor.
+#[inline(always)]
 pub(crate) fn decide<'p>(
+    decided: &mut Decided<'p>,
     policy: &'p Compiled,
     people: &Locked<'_, '_>,
     request: &Request<'_>,
     clock: impl FnOnce() -> i64,
     trace: &mut impl Trace,
-) -> Decided<'p> {
-    let mut decided = Decided { denied: None, site: None, metered: None, now: 0 };
-    let site = match resolve::site(policy, people, request.entitlement) {
-        Ok(site) => site,
-        Err(denial) => {
-            trace.step("resolve", || trace::unresolved(denial, request.entitlement));
-            decided.denied = Some(denial);
-            return decided;
-        }
-    };
+) {
+    decided.denied = steps(decided, policy, people, request, clock, trace).err();
+}
+
+#[inline(always)]
+fn steps<'p>(
+    decided: &mut Decided<'p>,
+    policy: &'p Compiled,
+    people: &Locked<'_, '_>,
+    request: &Request<'_>,
+    clock: impl FnOnce() -> i64,
+    trace: &mut impl Trace,
+) -> Result<(), Denial> {
+    let site = resolve::site(policy, people, request.entitlement)
+        .inspect_err(|denial| trace.step("resolve", || trace::unresolved(*denial, request.entitlement)))?;
     trace.step("resolve", || trace::resolved(&site, people));
     decided.site = Some(site);
     if site.is_flag(people) {
         trace.step("limit", || ("a feature of the plan, without a limit".to_owned(), Vec::new()));
-        return decided;
+        return Ok(());
     }
     let now = clock();
     decided.now = now;
-    let Some(limit) = limit_in_force(policy, people, &site, now) else { return decided };
+    let Some(limit) = limit_in_force(policy, people, &site, now) else { return Ok(()) };
     let meter = people.get(site.owner).and_then(|owner| owner.meters.get_name(&site.entitlement.name));
     decided.metered = measure(limit, meter, request, now);
-    decided.denied = match &mut decided.metered {
+    let outcome = match &mut decided.metered {
         Some(metered) => {
             trace.step("amounts", || trace::amounts(metered));
-            gates(policy, people, &site, meter, metered, request, now, trace).err()
+            gates(policy, people, &site, meter, metered, request, now, trace)
         }
-        None => Some(Denial::InvalidValue),
+        None => Err(Denial::InvalidValue),
     };
-    if decided.denied == Some(Denial::InvalidValue) {
+    if outcome == Err(Denial::InvalidValue) {
         trace.step("amounts", || ("the amount cannot be used with this credit".to_owned(), Vec::new()));
         // Nothing of a call that cannot be computed is kept, not even the new period.
         decided.metered = None;
     }
-    decided
+    outcome
 }
 
 impl Site<'_> {
@@ -211,6 +226,7 @@ pub(crate) fn limit_in_force<'p>(
 }
 
 /// The period and the amounts (steps 3 and 4). `None`: a number cannot be used.
+#[inline(always)]
 fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request<'_>, now: i64) -> Option<Metered<'p>> {
     let stored = meter.map_or(Amount::ZERO, |meter| meter.value);
     let roll = meter.and_then(|meter| limit.period?.rolled(meter.started, now));
@@ -219,7 +235,7 @@ fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request
         _ => (Amount::ZERO, Amount::ZERO),
     };
     let unit = limit.credit.unit;
-    let requested = match &request.wish {
+    let requested = match request.wish {
         Wish::Units(quantity) => quantity.in_unit(unit)?,
         Wish::Increment => limit.increment,
         Wish::Decrement => Amount::ZERO.checked_sub(limit.increment)?,
@@ -273,6 +289,7 @@ fn overage(limit: &CompiledLimit, before: Amount, after: Amount) -> Option<Amoun
 }
 
 /// `Some(None)` without a price, `None` out of range.
+#[inline(always)]
 fn price_diff(limit: &CompiledLimit, before: Amount, after: Amount) -> Option<Option<Amount>> {
     let Some(curve) = &limit.credit.curve else { return Some(None) };
     if before <= limit.value && after <= limit.value {
@@ -294,7 +311,7 @@ struct Gates<'a, 'p> {
     /// The overage, and what of it grants can cover, if everything held happened too.
     gate_overage: Amount,
     gate_covered: Amount,
-    caps: Vec<caps::Applicable<'a>>,
+    caps: &'a [caps::Applicable<'a>],
     /// Where on the price curve the call starts; only where grants or caps ask.
     position: Amount,
 }
@@ -312,13 +329,16 @@ fn gates<'p>(
     trace: &mut impl Trace,
 ) -> Result<(), Denial> {
     let gated = metered.delta.is_positive() && !request.force;
-    let held = if gated { held(meter, now).ok_or(Denial::InvalidValue)? } else { Held::default() };
+    let held = match meter {
+        Some(meter) if gated && meter.has_holds() => held(Some(meter), now).ok_or(Denial::InvalidValue)?,
+        _ => Held::default(),
+    };
     let gate_overage = gate_overage(metered, &held).ok_or(Denial::InvalidValue)?;
     let caps = caps::applicable(people, request, &metered.limit.credit, policy, now);
     let priced = !gate_overage.is_zero() || !caps.is_empty();
     let position = if priced { metered.position().ok_or(Denial::InvalidValue)? } else { Amount::ZERO };
     let gate_covered = Amount::ZERO;
-    let mut gates = Gates { policy, meter, now, gated, held, gate_overage, gate_covered, caps, position };
+    let mut gates = Gates { policy, meter, now, gated, held, gate_overage, gate_covered, caps: &caps, position };
     gates.draw_grants(people, site, metered, trace);
     let passed = gates
         .ask_caps(metered, trace)
@@ -327,9 +347,9 @@ fn gates<'p>(
     if passed.is_err() {
         // All that is left of a denied call is that periods ended.
         metered.drawn = None;
-        metered.caps = caps::rolls(&gates.caps, now);
+        metered.caps = caps::rolls(gates.caps, now);
     } else if !gates.caps.is_empty() && metered.moved() {
-        metered.caps = gates.cap_call(metered).moves(&gates.caps, metered, now)?;
+        metered.caps = gates.cap_call(metered).moves(gates.caps, metered, now)?;
     }
     passed
 }
@@ -369,7 +389,7 @@ impl Gates<'_, '_> {
         }
         let gate =
             caps::Gate { metered, held: &self.held, gate_overage: self.gate_overage, gate_covered: self.gate_covered };
-        match self.cap_call(metered).blocking(&self.caps, &gate, self.now, trace)? {
+        match self.cap_call(metered).blocking(self.caps, &gate, self.now, trace)? {
             Some(holder) => {
                 metered.blocking = Some(holder);
                 Err(Denial::Cap)

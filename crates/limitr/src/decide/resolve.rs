@@ -7,6 +7,7 @@ use crate::Denial;
 use crate::policy::{Compiled, CompiledEntitlement, CompiledPlan};
 use crate::state::{CALLER, Locked};
 
+#[inline]
 pub(super) fn site<'p>(policy: &'p Compiled, people: &Locked<'_, '_>, entitlement: &str) -> Result<Site<'p>, Denial> {
     let plan = plan_of(policy, people, CALLER).ok_or(Denial::UnknownEntitlement)?;
     let entitlement = plan.entitlements.get(entitlement).ok_or(Denial::UnknownEntitlement)?;
@@ -15,6 +16,7 @@ pub(super) fn site<'p>(policy: &'p Compiled, people: &Locked<'_, '_>, entitlemen
 }
 
 /// The plan of a customer: its own, else the first found through its refs depth first, else the default.
+#[inline]
 pub(crate) fn plan_of<'p>(
     policy: &'p Compiled,
     people: &Locked<'_, '_>,
@@ -24,18 +26,25 @@ pub(crate) fn plan_of<'p>(
 }
 
 /// As [`plan_of`], without the default.
+#[inline]
 pub(crate) fn inherited_plan<'p>(
     policy: &'p Compiled,
     people: &Locked<'_, '_>,
     customer: usize,
 ) -> Option<&'p Arc<CompiledPlan>> {
     let own = |position: usize| policy.plan_of(people.get(position)?.plan.as_ref()?);
-    if let Some(plan) = own(customer) {
-        return Some(plan);
+    match own(customer) {
+        Some(plan) => Some(plan),
+        None if people.len() == 1 => None,
+        None => referred_plan(people, customer, own),
     }
-    if people.len() == 1 {
-        return None;
-    }
+}
+
+fn referred_plan<'p>(
+    people: &Locked<'_, '_>,
+    customer: usize,
+    own: impl Fn(usize) -> Option<&'p Arc<CompiledPlan>>,
+) -> Option<&'p Arc<CompiledPlan>> {
     let mut seen = vec![false; people.len()];
     let mut stack = vec![customer];
     while let Some(at) = stack.pop() {

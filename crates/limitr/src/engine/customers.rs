@@ -396,7 +396,8 @@ impl Limitr {
                 return None;
             }
             let wish = Wish::Units(Amount::ONE.into());
-            let request = Request { entitlement: &subscription.name, wish, overhead: None, caps: &[], force: false };
+            let request =
+                Request { entitlement: &subscription.name, wish: &wish, overhead: None, caps: &[], force: false };
             Some(commit(policy, people, &request, &EventData::Plain, || now, heard, &mut events).allowed)
         });
         self.tell(events);

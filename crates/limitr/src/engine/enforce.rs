@@ -152,37 +152,37 @@ impl Limitr {
     /// `value` is in the credit's unit, or text with a unit; 0 is an access check, negative gives back. Never fails: what
     /// cannot be decided is denied with a reason.
     pub fn allow<'a>(&self, customer: &str, entitlement: &str, value: impl Into<Quantity<'a>>) -> Decision {
-        self.run(customer, entitlement, Wish::Units(value.into()))
+        self.run(customer, entitlement, &Wish::Units(value.into()))
     }
 
     /// What [`Limitr::allow`] would say, changing nothing.
     pub fn check<'a>(&self, customer: &str, entitlement: &str, value: impl Into<Quantity<'a>>) -> Decision {
-        self.ask(customer, entitlement, Wish::Units(value.into()))
+        self.ask(customer, entitlement, &Wish::Units(value.into()))
     }
 
     /// [`Limitr::allow`] of the limit's increment.
     pub fn increment(&self, customer: &str, entitlement: &str) -> Decision {
-        self.run(customer, entitlement, Wish::Increment)
+        self.run(customer, entitlement, &Wish::Increment)
     }
 
     /// [`Limitr::allow`] of minus the limit's increment.
     pub fn decrement(&self, customer: &str, entitlement: &str) -> Decision {
-        self.run(customer, entitlement, Wish::Decrement)
+        self.run(customer, entitlement, &Wish::Decrement)
     }
 
     /// What [`Limitr::increment`] would say, changing nothing.
     pub fn check_increment(&self, customer: &str, entitlement: &str) -> Decision {
-        self.ask(customer, entitlement, Wish::Increment)
+        self.ask(customer, entitlement, &Wish::Increment)
     }
 
     /// What [`Limitr::decrement`] would say, changing nothing.
     pub fn check_decrement(&self, customer: &str, entitlement: &str) -> Decision {
-        self.ask(customer, entitlement, Wish::Decrement)
+        self.ask(customer, entitlement, &Wish::Decrement)
     }
 
     /// [`Limitr::allow`] of whatever brings the meter to `value`.
     pub fn set<'a>(&self, customer: &str, entitlement: &str, value: impl Into<Quantity<'a>>) -> Decision {
-        self.run(customer, entitlement, Wish::To(value.into()))
+        self.run(customer, entitlement, &Wish::To(value.into()))
     }
 
     /// [`Limitr::allow`] with options.
@@ -240,31 +240,35 @@ impl Limitr {
         let caps = self.call_caps(&call.caps, now)?;
         let Some(request) = request(call, &caps) else { return Ok(Decision::denied(Denial::InvalidValue)) };
         let decision = self.store.enter(call.customer, |policy, people| {
-            let decided = decide::decide(policy, people, &request, || now, trace);
+            let mut decided = Decided::nothing();
+            decide::decide(&mut decided, policy, people, &request, || now, trace);
             summary(&decided, people)
         });
         Ok(decision.unwrap_or(Decision::denied(Denial::UnknownCustomer)))
     }
 
     /// The common call: no options, so nothing that can fail.
-    fn run(&self, customer: &str, entitlement: &str, wish: Wish<'_>) -> Decision {
+    fn run(&self, customer: &str, entitlement: &str, wish: &Wish<'_>) -> Decision {
         let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
         let heard = self.heard();
         let mut events = Vec::new();
-        let decision = self.store.enter(customer, |policy, people| {
-            commit(policy, people, &request, &EventData::Plain, || self.clock.now(), heard, &mut events)
+        let mut decision = Decision::denied(Denial::UnknownCustomer);
+        self.store.enter(customer, |policy, people| {
+            decision = commit(policy, people, &request, &EventData::Plain, || self.clock.now(), heard, &mut events);
         });
         self.tell(events);
-        decision.unwrap_or(Decision::denied(Denial::UnknownCustomer))
+        decision
     }
 
-    fn ask(&self, customer: &str, entitlement: &str, wish: Wish<'_>) -> Decision {
+    fn ask(&self, customer: &str, entitlement: &str, wish: &Wish<'_>) -> Decision {
         let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
-        let decision = self.store.enter(customer, |policy, people| {
-            let decided = decide::decide(policy, people, &request, || self.clock.now(), &mut Silent);
-            summary(&decided, people)
+        let mut decision = Decision::denied(Denial::UnknownCustomer);
+        self.store.enter(customer, |policy, people| {
+            let mut decided = Decided::nothing();
+            decide::decide(&mut decided, policy, people, &request, || self.clock.now(), &mut Silent);
+            decision = summary(&decided, people);
         });
-        decision.unwrap_or(Decision::denied(Denial::UnknownCustomer))
+        decision
     }
 }
 
@@ -279,7 +283,8 @@ pub(super) fn commit(
     heard: bool,
     events: &mut Vec<Event>,
 ) -> Decision {
-    let decided = decide::decide(policy, people, request, clock, &mut Silent);
+    let mut decided = Decided::nothing();
+    decide::decide(&mut decided, policy, people, request, clock, &mut Silent);
     let change = decide::apply(&decided, people);
     if heard {
         match event {
@@ -291,16 +296,16 @@ pub(super) fn commit(
     summary(&decided, people)
 }
 
-fn request<'a>(call: &Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {
+fn request<'a>(call: &'a Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {
     let overhead = match &call.overhead {
         Some(overhead) => Some(overhead.in_unit(crate::policy::Unit::FLOAT)?),
         None => None,
     };
-    Some(Request { entitlement: call.entitlement, wish: call.wish.clone(), overhead, caps, force: call.force })
+    Some(Request { entitlement: call.entitlement, wish: &call.wish, overhead, caps, force: call.force })
 }
 
 /// What the caller is told.
-#[inline]
+#[inline(always)]
 pub(super) fn summary(decided: &Decided<'_>, people: &Locked<'_, '_>) -> Decision {
     let now = decided.now;
     let allowed = decided.denied.is_none();

@@ -226,12 +226,16 @@ impl Limitr {
     }
 
     /// Tells the listeners. Never called while anything is locked.
+    #[inline]
     fn tell(&self, events: Vec<Event>) {
-        if events.is_empty() {
-            return;
+        if !events.is_empty() {
+            self.tell_listeners(&events);
         }
+    }
+
+    fn tell_listeners(&self, events: &[Event]) {
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for event in &events {
+        for event in events {
             for listener in listeners.iter() {
                 // The hook has reported the panic; the call it happened after is complete.
                 drop(catch_unwind(AssertUnwindSafe(|| (listener.hear)(event))));

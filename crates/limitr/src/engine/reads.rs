@@ -60,6 +60,9 @@ impl Reading<'_, '_, '_, '_> {
     }
 }
 
+/// Units per ms below which usage counts as standing still: what is left of a rate that cancels out is no forecast.
+const STANDSTILL: f64 = 1e-12;
+
 impl Limitr {
     /// How much has been used in the current period, in the credit's unit. None for feature flags and unknown names.
     #[must_use]
@@ -141,14 +144,15 @@ impl Limitr {
         })
     }
 
-    /// In how many ms nothing is left at the current (or the smoothed) rate; none when it is not positive or nothing ends.
+    /// In how many ms nothing is left at the current (or the smoothed) rate; none when that is below 1e-12 units per ms (a
+    /// unit in 30 years) or nothing ends.
     #[must_use]
     pub fn projected_exhaustion(&self, customer: &str, entitlement: &str, smoothed: bool) -> Option<f64> {
         self.read(customer, entitlement, |reading| {
             let meter = reading.meter?;
             let rate = if smoothed { meter.ewma_rate } else { meter.history.rate() };
             let remaining = reading.remaining(true)?;
-            (rate > 0.0 && remaining < Amount::UNBOUNDED).then(|| remaining.or_zero().to_f64() / rate)
+            (rate >= STANDSTILL && remaining < Amount::UNBOUNDED).then(|| remaining.or_zero().to_f64() / rate)
         })
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Limitr;
 use super::enforce::{Call, EventData};
-use crate::decide::{Request, Silent, Site, Wish, decide, limit_in_force, owner_of, plan_of};
+use crate::decide::{Decided, Request, Silent, Site, Wish, decide, limit_in_force, owner_of, plan_of};
 use crate::policy::{Compiled, CompiledEntitlement, Unit};
 use crate::state::{ALL, CALLER, Hold, Locked, Meter, Sample, learn, quantile_z};
 use crate::{Amount, Error, Quantity};
@@ -211,7 +211,7 @@ impl Limitr {
                 }
             }
         };
-        let request = Request { entitlement: reserve.entitlement, wish, overhead, caps: &[], force: false };
+        let request = Request { entitlement: reserve.entitlement, wish: &wish, overhead, caps: &[], force: false };
         let ttl = reserve.ttl.unwrap_or(policy.source.hold_ttl);
         if ttl <= 0 {
             return None;
@@ -219,7 +219,8 @@ impl Limitr {
         let expires_on = now.saturating_add(ttl);
         self.store
             .enter(reserve.customer, |_, people| {
-                let decided = decide(&policy, people, &request, || now, &mut Silent);
+                let mut decided = Decided::nothing();
+                decide(&mut decided, &policy, people, &request, || now, &mut Silent);
                 let (None, Some(site), Some(metered)) = (decided.denied, &decided.site, &decided.metered) else {
                     return None;
                 };

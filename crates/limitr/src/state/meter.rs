@@ -166,6 +166,11 @@ impl Meter {
         holds.iter().filter(move |(_, hold)| now < hold.expires_on).map(|(id, hold)| (&**id, hold))
     }
 
+    /// Whether it has reservations, expired or not.
+    pub(crate) fn has_holds(&self) -> bool {
+        self.more.as_deref().is_some_and(|more| !more.holds.is_empty())
+    }
+
     pub(crate) fn holds_mut(&mut self) -> &mut NameMap<Hold> {
         &mut self.more.get_or_insert_default().holds
     }

@@ -96,7 +96,7 @@ impl Model {
                     true => r.meter.ewma_rate,
                     false => float(r.meter.rate()),
                 };
-                let remaining = remaining.filter(|left| *left < unbounded() && rate > 0.0)?;
+                let remaining = remaining.filter(|left| *left < unbounded() && rate >= 1e-12)?;
                 let ms = float(remaining.max(Decimal::ZERO)) / rate;
                 Some(from_float(ms).map_or_else(|| json!(ms), rounded))
             }

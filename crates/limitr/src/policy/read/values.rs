@@ -204,7 +204,7 @@ impl Reader {
             self.wrong_type("a whole number", node);
             return None;
         }
-        let whole = amount.truncated().0.normalize();
+        let whole = amount.decimal().normalize();
         let fits = Some(whole.mantissa()).filter(|_| whole.scale() == 0).and_then(|whole| T::try_from(whole).ok());
         if fits.is_none() {
             self.out_of_range(node);

@@ -56,7 +56,11 @@ impl Measure {
     ///
     /// # Errors
     /// A unit of another dimension, and results outside the range of an amount.
+    #[inline]
     pub fn in_unit(self, target: Unit) -> Result<Amount, UnitError> {
+        if self.unit.is_none() && target != Unit::INT {
+            return Ok(self.amount);
+        }
         Unit::convert(self.amount, self.unit.unwrap_or(target), target)
     }
 }
@@ -194,7 +198,7 @@ pub fn parse_duration(text: &str) -> Result<i64, MeasureError> {
         UnitError::Dimension { .. } => MeasureError::NotTime(text.trim().to_owned()),
         UnitError::Range { .. } => MeasureError::Number(text.trim().to_owned()),
     })?;
-    i64::try_from(ms.truncated().0).map_err(|_| MeasureError::Number(text.trim().to_owned()))
+    ms.to_i64().ok_or_else(|| MeasureError::Number(text.trim().to_owned()))
 }
 
 #[cfg(test)]

@@ -105,7 +105,8 @@ impl Unit {
         if source.dimension != target.dimension {
             return Err(UnitError::Dimension { measure, to });
         }
-        scale(amount.0, source, target).map(|scaled| Amount(scaled.normalize())).ok_or(UnitError::Range { measure, to })
+        let scaled = scale(amount.decimal(), source, target).ok_or(UnitError::Range { measure, to })?;
+        Ok(scaled.normalize().into())
     }
 }
 
