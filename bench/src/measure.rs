@@ -47,9 +47,11 @@ pub(crate) fn measure(effort: Effort, mut operation: impl FnMut()) -> Spread {
 
 /// Times operations that run at the same time, one thread each: nanoseconds of all threads' operations together, so
 /// that twice the throughput is half the number.
-pub(crate) fn measure_together(effort: Effort, mut operations: Vec<impl FnMut() + Send>) -> Spread {
-    let Some(first) = operations.first_mut() else { return Spread::of(Vec::new()) };
-    let count = calibrate(effort.batch, first);
+pub(crate) fn measure_together(effort: Effort, operations: Vec<impl FnMut() + Send>) -> Spread {
+    let mut operations: Vec<_> = operations.into_iter().map(Apart).collect();
+    let Some(Apart(first)) = operations.first_mut() else { return Spread::of(Vec::new()) };
+    // Long batches: a new thread finds its customers in another core's cache, which is not what is measured.
+    let count = 10 * calibrate(effort.batch, first);
     let threads = operations.len();
     let samples = (0..=effort.samples).map(|_| {
         let barrier = Barrier::new(threads);
@@ -63,7 +65,7 @@ pub(crate) fn measure_together(effort: Effort, mut operations: Vec<impl FnMut() 
                     (start, Instant::now())
                 })
             };
-            let running: Vec<_> = operations.iter_mut().map(start).collect();
+            let running: Vec<_> = operations.iter_mut().map(|Apart(operation)| start(operation)).collect();
             running.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
         });
         // From the first to begin to the last to end, each by its own clock reading.
@@ -75,6 +77,11 @@ pub(crate) fn measure_together(effort: Effort, mut operations: Vec<impl FnMut() 
     // The first sample is the warm-up.
     Spread::of(samples.skip(1).collect())
 }
+
+/// An operation and what it keeps, such as which customer is next, on cache lines of its own: threads that share nothing
+/// else must not share that.
+#[repr(align(128))]
+struct Apart<F>(F);
 
 /// How many operations fill one batch.
 fn calibrate(batch: Duration, operation: &mut impl FnMut()) -> u64 {
