@@ -269,7 +269,7 @@ pub(crate) fn bought(policy: &Compiled, credit: &CompiledCredit, billable: Amoun
 
 /// The purse's balances as units of `currency`, each converted from position 0.
 pub(crate) fn remaining_in(policy: &Compiled, currency: CurrencyId, purse: &[Live]) -> Amount {
-    purse.iter().fold(Amount::ZERO, |sum, grant| {
+    purse.iter().filter(|grant| !grant.balance.is_spent()).fold(Amount::ZERO, |sum, grant| {
         let convert = |own| policy.exchange.convert(grant.balance, own, Amount::ZERO, currency, Amount::ZERO);
         sum.saturating_add(grant.currency.and_then(convert).unwrap_or_default())
     })

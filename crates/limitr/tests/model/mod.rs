@@ -25,6 +25,7 @@ mod verbs;
 
 use customer::{Customer, Estimate};
 use decide::Call;
+use indexmap::IndexMap;
 use policy::{Entitlement, Limit, Plan, Policy};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ pub struct Model {
     /// Entitlement and segment -> what is known over all customers.
     policy_estimates: BTreeMap<(String, String), Estimate>,
     /// Customer and idempotency key -> the arguments of the allowed call and when it was.
-    keys: BTreeMap<(String, String), (Value, i64)>,
+    keys: IndexMap<(String, String), (Value, i64)>,
     next_id: u64,
     events: Vec<Value>,
 }
@@ -69,7 +70,7 @@ impl Model {
             now,
             customers: BTreeMap::new(),
             policy_estimates: BTreeMap::new(),
-            keys: BTreeMap::new(),
+            keys: IndexMap::new(),
             next_id: 0,
             events: Vec::new(),
         };
@@ -159,9 +160,21 @@ impl Model {
         }
         let allowed = self.allow(&call).is_ok();
         if allowed {
+            self.forget_keys(&key.0);
+            self.keys.shift_remove(&key);
             self.keys.insert(key, (asked, self.now));
         }
         Ok(json!(allowed))
+    }
+
+    /// Keys that expired before the oldest one still kept are gone for good, whatever the clock says later.
+    fn forget_keys(&mut self, customer: &str) {
+        while let Some(at) = self.keys.iter().position(|((owner, _), _)| owner == customer) {
+            match self.keys.get_index(at) {
+                Some((_, (_, asked_at))) if self.now - asked_at >= 86_400_000 => self.keys.shift_remove_index(at),
+                _ => break,
+            };
+        }
     }
 
     /// The same decision as allow, with nothing kept.
