@@ -3,10 +3,12 @@
 
 mod fuzz;
 mod process;
+mod sdk;
 mod suite;
 mod tally;
 mod tidy;
 mod tools;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -15,9 +17,10 @@ use process::{Result, cargo, run};
 const USAGE: &str = "\
 usage: cargo xtask <verb>
 
-  demo [ARGS]                    build `limitr` and run its demo on the example policy
+  demo [ARGS]                    build everything and run the quick start, in Rust and in TypeScript
   test                           run every check; ends with `N passed, M failed`
   bench [--quick] [--json]       measure the engine beside its peers and print one table
+  wasm                           build the engine as WebAssembly for the TypeScript SDK
   tidy                           check the style rules that no compiler knows
   fuzz [TARGET] [--seconds N]    fuzz one target or all of them, N seconds each (default 60)";
 
@@ -39,18 +42,28 @@ fn dispatch(args: &[String]) -> Result<bool> {
         return Err(format!("a verb is missing\n{USAGE}"));
     };
     match (verb.as_str(), rest) {
-        ("demo", rest) => run(cargo(["run", "--quiet", "--release", "--bin", "limitr", "--", "demo"]).args(rest)),
+        ("demo", rest) => demo(rest),
         ("bench", rest) => {
             run(cargo(["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--"]).args(rest))
         }
         ("fuzz", rest) => fuzz::fuzz(rest),
         ("test", []) => suite::test(),
+        ("wasm", []) => sdk::build(),
         ("tidy", []) => tidy::tidy().map(|tally| tally.failed == 0),
         ("help" | "--help" | "-h", []) => {
             println!("{USAGE}");
             Ok(true)
         }
-        ("test" | "tidy", [extra, ..]) => Err(format!("`{verb}` takes no argument, got `{extra}`\n{USAGE}")),
+        ("test" | "tidy" | "wasm", [extra, ..]) => Err(format!("`{verb}` takes no argument, got `{extra}`\n{USAGE}")),
         _ => Err(format!("unknown verb `{verb}`\n{USAGE}")),
     }
+}
+
+/// The quick start, in Rust and in TypeScript. With arguments, the Rust one alone: they are its.
+fn demo(args: &[String]) -> Result<bool> {
+    let native = run(cargo(["run", "--quiet", "--release", "--bin", "limitr", "--", "demo"]).args(args))?;
+    if !native || !args.is_empty() {
+        return Ok(native);
+    }
+    Ok(sdk::build()? && sdk::node_program("sdk/typescript/demo/quick-start.mjs")?)
 }

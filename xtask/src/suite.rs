@@ -2,11 +2,13 @@
 
 use std::{
     ffi::OsStr,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use crate::{
     process::{Result, cargo, tee},
+    sdk,
     tally::Tally,
     tidy, tools,
 };
@@ -20,7 +22,7 @@ struct Part {
 }
 
 /// The quick ones first. Conformance comes after the tests, which build the binary that it runs.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 12] = [
     Part { name: "format", run: format },
     Part { name: "tidy", run: tidy::tidy },
     Part { name: "dependencies", run: dependencies },
@@ -28,6 +30,11 @@ const PARTS: [Part; 7] = [
     Part { name: "tests", run: tests },
     Part { name: "doc tests", run: doc_tests },
     Part { name: "conformance", run: conformance },
+    Part { name: "sdk build", run: || sdk::build().map(Tally::one) },
+    Part { name: "sdk api", run: sdk_api },
+    Part { name: "sdk tests", run: || sdk::tests("test") },
+    Part { name: "sdk packages", run: || sdk::tests("test:packaging") },
+    Part { name: "examples", run: || sdk::tests("test:examples") },
 ];
 
 /// Runs all parts and prints the counts; `false` when anything failed.
@@ -107,20 +114,27 @@ fn conformance() -> Result<Tally> {
     runner(cargo(["run", "--quiet", "--profile", "test", "--bin", "limitr", "--", "test", "conformance"]))
 }
 
+/// Types, and the surface that the API report pins.
+fn sdk_api() -> Result<Tally> {
+    let mut tally = sdk::check("typecheck")?;
+    tally += sdk::check("api:check")?;
+    Ok(tally)
+}
+
 /// A command that is one check: it succeeds or not.
 fn check<const N: usize>(args: [&str; N]) -> Result<Tally> {
-    Ok(Tally::one(tee(&mut lean(cargo(args)))?.ok))
+    Ok(Tally::one(tee(lean(&mut cargo(args)))?.ok))
 }
 
 /// A command that runs many checks and prints how many passed.
-fn runner(command: std::process::Command) -> Result<Tally> {
-    let transcript = tee(&mut lean(command))?;
+fn runner(mut command: Command) -> Result<Tally> {
+    let transcript = tee(lean(&mut command))?;
     Ok(Tally::of_run(transcript.ok, &transcript.text))
 }
 
 /// On CI, which builds once and throws the result away: no incremental state, and line numbers as the only debug
 /// information. Elsewhere the usual settings, so that the developer's own builds are reused.
-fn lean(mut command: std::process::Command) -> std::process::Command {
+pub(crate) fn lean(command: &mut Command) -> &mut Command {
     if std::env::var_os("CI").is_some() {
         command.env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
     }

@@ -27,6 +27,9 @@ impl Tally {
             })
         };
         let mut tally = sum(nextest).or_else(|| sum(cargo_test)).or_else(|| sum(plain)).unwrap_or_default();
+        for line in text.lines() {
+            tally += node(line).unwrap_or_default();
+        }
         if !ok && tally.failed == 0 {
             tally.failed = 1;
         }
@@ -55,6 +58,16 @@ fn cargo_test(line: &str) -> Option<&str> {
 fn plain(line: &str) -> Option<&str> {
     let starts_with_number = line.starts_with(|first: char| first.is_ascii_digit());
     (starts_with_number && line.contains(" passed, ")).then_some(line)
+}
+
+/// `# pass 12` and `# fail 1` of Node's test runner.
+fn node(line: &str) -> Option<Tally> {
+    let count = |what: &str| line.strip_prefix(what)?.trim().parse().ok();
+    match (count("# pass "), count("# fail ")) {
+        (Some(passed), _) => Some(Tally { passed, failed: 0 }),
+        (_, Some(failed)) => Some(Tally { passed: 0, failed }),
+        _ => None,
+    }
 }
 
 /// Reads `2 passed, 1 failed` and the like.
@@ -90,6 +103,7 @@ mod tests {
             ("test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured\ntest result: ok. 2 passed; 0 failed;", 7, 0),
             ("142 passed, 0 failed", 142, 0),
             ("  test result: FAILED. 0 passed; 1 failed;\n Summary [ 1s] 2 tests run: 1 passed, 1 failed", 1, 1),
+            ("# tests 13\n# pass 12\n# fail 1\n", 12, 1),
             ("nothing that counts\n", 1, 0),
         ] {
             assert_eq!(Tally::of_run(failed == 0, text), Tally { passed, failed }, "{text}");

@@ -42,6 +42,7 @@ Examples:
   limitr test pricing-tests
   limitr test conformance --filter governor
   limitr test conformance --json | jq 'select(.passed == false)'
+  limitr test conformance --trace trace.jsonl
 
 Exits with 1 when a scenario fails, with 2 when there is none.")]
     Test(Test),
@@ -154,6 +155,14 @@ pub(crate) struct Test {
     /// Print a line for scenarios that pass, too
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Write all that each scenario comes to: for other implementations to compare themselves with
+    ///
+    /// One JSON object per line, for every scenario that can be read, also beyond a step that fails: {"file", "name",
+    /// "now", "policy", "validate", "valid", "refused", "steps": [{"verb", "args", "now", "result", "error", "events":
+    /// [{"name", "value"}]}], "customers"}. `policy`, `args`, `result`, `value` and `customers` are JSON text, byte for
+    /// byte what the engine takes and gives. Ids are id1, id2, ...
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// A policy with the customers on it.

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Amount;
-use crate::policy::{Measure, Unit};
+use crate::fields::Fields;
+use crate::policy::{Choice, Measure, Unit};
+use crate::{Amount, Error};
 
 /// Why a call was denied. In order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,6 +48,20 @@ impl Denial {
     }
 }
 
+impl Choice for Denial {
+    const WHAT: &'static str = "denial";
+    const ALL: &'static [(&'static str, Self)] = &[
+        (Self::UnknownCustomer.name(), Self::UnknownCustomer),
+        (Self::UnknownEntitlement.name(), Self::UnknownEntitlement),
+        (Self::NoScopeCustomer.name(), Self::NoScopeCustomer),
+        (Self::InvalidValue.name(), Self::InvalidValue),
+        (Self::Cap.name(), Self::Cap),
+        (Self::Governor.name(), Self::Governor),
+        (Self::Limit.name(), Self::Limit),
+        (Self::Disconnected.name(), Self::Disconnected),
+    ];
+}
+
 impl std::fmt::Display for Denial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
@@ -65,37 +80,48 @@ impl std::fmt::Display for Denial {
 /// assert_eq!(decision.remaining, Some(10.into()));
 /// # Ok::<(), limitr::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[must_use = "a denied call must not go ahead"]
 pub struct Decision {
     /// Whether the call may go ahead (and has been metered).
     pub allowed: bool,
     /// Why not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Denial>,
     /// What is left of the limit in the credit's unit, without grants; negative past a soft limit, none for feature
     /// flags and observed limits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remaining: Option<Amount>,
     /// When the limit's period ends, ms since 1970; none when it does not reset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<i64>,
     /// In how many ms the same call may pass, as far as time alone decides that; none when it does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<i64>,
     /// Units metered, in the credit's unit; 0 when denied.
-    #[serde(default)]
     pub metered: Amount,
     /// Units past the limit to bill, after grants; 0 when denied.
-    #[serde(default)]
     pub overage: Amount,
     /// Units that grants covered; 0 when denied.
-    #[serde(default)]
     pub covered: Amount,
 }
 
 impl Decision {
+    /// Reads a decision of a snapshot.
+    pub(crate) fn read(mut fields: Fields<'_>) -> Result<Self, Error> {
+        let decision = Self {
+            allowed: fields.required("allowed").flag().unwrap_or_default(),
+            reason: fields.optional("reason").choice(),
+            remaining: fields.optional("remaining").amount(),
+            resets_at: fields.optional("resets_at").whole(),
+            retry_after: fields.optional("retry_after").whole(),
+            metered: fields.given("metered").amount().unwrap_or_default(),
+            overage: fields.given("overage").amount().unwrap_or_default(),
+            covered: fields.given("covered").amount().unwrap_or_default(),
+        };
+        fields.finish().map(|()| decision)
+    }
+
     pub(crate) const fn denied(reason: Denial) -> Self {
         Self {
             allowed: false,
@@ -189,19 +215,15 @@ macro_rules! from_integer {
 }
 from_integer!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 
-impl<'de> Deserialize<'de> for Quantity<'_> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "expected a number, or text such as \"500MB\"")]
-        enum Raw {
-            Whole(i64),
-            Number(f64),
-            Text(String),
-        }
-        Ok(match Raw::deserialize(deserializer)? {
-            Raw::Whole(number) => number.into(),
-            Raw::Number(number) => number.into(),
-            Raw::Text(text) => text.into(),
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_denial_can_be_read() {
+        // What serde says of a name that it does not know lists every one it does.
+        let error = serde_json::from_value::<Denial>("?".into()).unwrap_err().to_string();
+        let names: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        assert_eq!(Denial::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
     }
 }

@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::policy::FormatError;
+
 /// What failed, coarsely. A denied call is not an error; see [`crate::Decision`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A policy document could not be read or does not validate; [`Error::problems`] lists every finding.
@@ -22,16 +25,22 @@ pub enum ErrorKind {
 ///
 /// Every error has a [`kind`](Error::kind), a stable [`code`](Error::code) to match on, a message for people, and where it
 /// applies a [`path`](Error::path) and a [`hint`](Error::hint). An operation that returns an error has changed nothing.
-#[derive(Debug, Clone)]
+///
+/// Serialises to `{kind, code, message, path, hint, problems}`, leaving out what it does not have.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 struct Inner {
     kind: ErrorKind,
     code: &'static str,
     message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
 }
 
@@ -133,6 +142,12 @@ impl Error {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
+    }
+}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Self {
+        Self::argument("unknown_format", error.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ mod decision;
 mod engine;
 mod error;
 mod events;
+mod fields;
 mod pricing;
 mod state;
 #[cfg(feature = "system")]
@@ -17,7 +18,7 @@ mod system;
 pub mod policy;
 
 pub use amount::{Amount, AmountError};
-pub use call::call;
+pub use call::{call, operations};
 pub use clock::{Clock, IdSource, ManualClock, SequentialIds};
 pub use decide::Step;
 pub use decision::{Decision, Denial, Quantity};

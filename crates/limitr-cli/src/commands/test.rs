@@ -1,11 +1,13 @@
 //! `limitr test`: runs scenarios.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use limitr::Format;
 use limitr_cli::Finding;
 use limitr_cli::scenario::{self, Failure, Scenario};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::explain;
@@ -23,7 +25,9 @@ pub(super) fn run(arguments: &Test, out: &mut dyn Write) -> Outcome {
         let found = scenario::files(path);
         files.extend(found.map_err(|error| Trouble::new(format!("cannot read `{}`: {error}", path.display())))?);
     }
-    let mut report = Report { arguments, out, passed: 0, failed: 0 };
+    let create = |path: &Path| File::create(path).map(BufWriter::new).map_err(|error| unwritable(path, &error));
+    let trace = arguments.trace.as_deref().map(create).transpose()?;
+    let mut report = Report { arguments, out, trace, passed: 0, failed: 0 };
     for file in &files {
         report.file(file)?;
     }
@@ -41,9 +45,14 @@ fn given(path: &Path) -> Outcome<()> {
     Err(Trouble::new(format!("`{}` is no scenario", path.display())).hint(FILES))
 }
 
+fn unwritable(path: &Path, error: &std::io::Error) -> Trouble {
+    Trouble::new(format!("cannot write `{}`: {error}", path.display()))
+}
+
 struct Report<'a> {
     arguments: &'a Test,
     out: &'a mut dyn Write,
+    trace: Option<BufWriter<File>>,
     passed: usize,
     failed: usize,
 }
@@ -63,6 +72,7 @@ impl Report<'_> {
         match scenario::read(&source.text, source.format) {
             Ok(scenario) => {
                 if self.wanted(&source.name, Some(&scenario)) {
+                    self.trace(&source, &scenario)?;
                     let result = scenario::run(&scenario);
                     self.result(&source, &scenario, result)?;
                 }
@@ -74,6 +84,19 @@ impl Report<'_> {
             }
         }
         Ok(())
+    }
+
+    fn trace(&mut self, source: &Source, scenario: &Scenario) -> Outcome<()> {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            file: &'a str,
+            #[serde(flatten)]
+            trace: scenario::Trace,
+        }
+        let (Some(file), Some(path)) = (&mut self.trace, &self.arguments.trace) else { return Ok(()) };
+        let line = Line { file: &source.name, trace: scenario::trace(scenario) };
+        let written = serde_json::to_writer(&mut *file, &line).map_err(Into::into).and_then(|()| writeln!(file));
+        written.map_err(|error| unwritable(path, &error))
     }
 
     fn wanted(&self, file: &str, scenario: Option<&Scenario>) -> bool {
@@ -119,7 +142,10 @@ impl Report<'_> {
     }
 
     fn summary(self) -> Outcome {
-        let Self { arguments, out, passed, failed } = self;
+        let Self { arguments, out, trace, passed, failed } = self;
+        if let (Some(mut file), Some(path)) = (trace, &arguments.trace) {
+            file.flush().map_err(|error| unwritable(path, &error))?;
+        }
         if arguments.json {
             writeln!(out, "{}", json!({"passed": passed, "failed": failed}))?;
         } else {

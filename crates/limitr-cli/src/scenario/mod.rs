@@ -1,11 +1,12 @@
 //! Conformance scenarios: a policy, a clock and a list of steps with what they must come to, one file each.
 //!
 //! The format is described in `conformance/README.md`. [`read`] reads a file, [`run`] runs it on a fresh engine with a
-//! simulated clock and counted ids, so that it always comes to the same.
+//! simulated clock and counted ids, so that it always comes to the same. [`trace`] tells all that it comes to.
 
 mod matching;
 mod read;
 mod run;
+mod trace;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 pub use matching::{Mismatch, compare};
 pub use read::read;
 pub use run::{FailedStep, Failure, run};
+pub use trace::{Trace, TracedEvent, TracedStep, trace};
 
 use crate::session::Operation;
 

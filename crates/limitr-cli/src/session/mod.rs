@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use clock::{SessionClock, parse_time};
 pub(crate) use substitute::substitute_known;
-pub use verbs::VERBS;
+pub use verbs::verbs;
 
 use crate::suggest::nearest;
 
@@ -50,13 +50,14 @@ pub struct Reply {
 }
 
 /// Why a step could not be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepError {
     /// A stable code.
     pub code: &'static str,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
@@ -123,7 +124,7 @@ impl Operation {
 
 /// What a step can have as keys.
 fn known() -> impl Iterator<Item = &'static str> {
-    VERBS.into_iter().chain(STEP_KEYS)
+    verbs().chain(STEP_KEYS)
 }
 
 /// Whether a result can be saved under this name.
@@ -186,11 +187,18 @@ impl Session {
         let result = match operation.verb.as_str() {
             "advance" => self.clock.advance(&operation.arguments).map(Value::from),
             "now" => self.clock.set(&operation.arguments).map(Value::from),
-            verb => substitute::substitute(&operation.arguments, &self.saved)
-                .and_then(|arguments| self.call(verb, arguments)),
+            verb => self.arguments(operation).and_then(|arguments| self.call(verb, arguments)),
         };
         let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
         Reply { result, events }
+    }
+
+    /// An operation's arguments with the results kept so far in the place of `$name`.
+    ///
+    /// # Errors
+    /// A name nothing was kept under, and arguments that become too large.
+    pub fn arguments(&self, operation: &Operation) -> Result<Value, StepError> {
+        substitute::substitute(&operation.arguments, &self.saved)
     }
 
     /// Keeps a result for `$name`.
@@ -210,7 +218,7 @@ impl Session {
     /// Why the engine decides as it does: the explanation of an operation that asks for a decision, as things stand now.
     #[must_use]
     pub fn explanation(&self, operation: &Operation) -> Option<Value> {
-        let mut arguments = substitute::substitute(&operation.arguments, &self.saved).ok()?;
+        let mut arguments = self.arguments(operation).ok()?;
         let fields = arguments.as_object_mut()?;
         let units = match operation.verb.as_str() {
             "allow" | "check" | "explain" => None,

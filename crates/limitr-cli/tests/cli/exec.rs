@@ -95,8 +95,8 @@ fn a_bad_line_is_answered_and_the_next_one_read() {
     {"result":null,"events":[],"error":"unknown verb or key `sav` in a step","code":"bad_step","hint":"did you mean `save`?"}
     {"result":null,"events":[],"error":"a step has one verb, found `allow` and `check`","code":"bad_step"}
     {"result":null,"events":[],"error":"allow: missing field `entitlement`","code":"bad_operation"}
-    {"result":null,"events":[],"error":"allow.valeu: unknown field `valeu`, expected one of `customer`, `entitlement`, `value`, `context`, `event`, `overhead`, `cap`, `caps`, `force`, `idempotency_key`","code":"bad_operation"}
-    {"result":null,"events":[],"error":"allow.value: expected a number, or text such as \"500MB\"","code":"bad_operation"}
+    {"result":null,"events":[],"error":"allow.valeu: unknown field `valeu`, did you mean `value`?","code":"bad_operation"}
+    {"result":null,"events":[],"error":"allow.value: invalid type: sequence, expected a number, or text such as \"500MB\"","code":"bad_operation"}
     {"result":null,"events":[],"error":"the line is not JSON: number out of range at line 1 column 70","code":"not_json","hint":"a line is an object such as {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}"}
     {"result":null,"events":[],"error":"nothing was saved as `hold`","code":"bad_step","hint":"`save` on an earlier step keeps its result; `$$` writes a plain `$`"}
     {"result":null,"events":[],"error":"`not a name` is no name to save under","code":"bad_step","hint":"use letters, digits, `_` and `-`, a letter first"}

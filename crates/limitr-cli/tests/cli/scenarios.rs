@@ -402,3 +402,32 @@ fn nothing_to_test_is_trouble() {
     exit 0
     ");
 }
+
+#[test]
+fn a_trace_has_all_that_scenarios_come_to() {
+    let steps = "\
+steps:
+  - create_customer: {id: c1}
+  - check: {customer: c1, entitlement: chat, value: 11}
+    expect: true
+  - advance: 1s
+  - reserve: {customer: c1, entitlement: chat, value: 0.5}
+    save: hold
+  - release: {customer: c1, entitlement: chat, hold: $hold}
+  - allow: {customer: c1}
+";
+    let folder = Folder::new("test-trace")
+        .file("a.yaml", PASSING.split_once("steps").unwrap().0.to_owned() + steps)
+        .file("b.yaml", "name: Refused\nvalid: false\npolicy: {plan: {}}\n")
+        .file("c.yaml", "name: No scenario\n");
+    let ran = folder.limitr(&["test", ".", "--trace", "trace.jsonl", "--json"]);
+    assert!(ran.out.ends_with("{\"passed\":1,\"failed\":2}\n"), "{}", ran.out);
+    assert_snapshot!(folder.read("trace.jsonl"), @r#"
+    {"file":"./a.yaml","name":"Ten are included","now":1767225600000,"policy":"{\"policy\":{\"credits\":{\"token\":{}},\"plans\":{\"free\":{\"default\":true,\"entitlements\":{\"chat\":{\"limit\":{\"credit\":\"token\",\"value\":10}}}}}}}","validate":true,"valid":true,"steps":[{"verb":"create_customer","args":"{\"id\":\"c1\"}","now":1767225600000,"result":"{\"id\":\"c1\",\"plan\":\"free\",\"type\":\"user\",\"label\":\"User\",\"meters\":{\"chat\":{\"credit\":\"token\",\"started\":1767225600000,\"value\":0}},\"grants\":{}}","events":[{"name":"customer-set","value":"{\"id\":\"c1\",\"plan\":\"free\",\"type\":\"user\",\"label\":\"User\",\"meters\":{\"chat\":{\"credit\":\"token\",\"started\":1767225600000,\"value\":0}},\"grants\":{}}"}]},{"verb":"check","args":"{\"customer\":\"c1\",\"entitlement\":\"chat\",\"value\":11}","now":1767225600000,"result":"false","events":[]},{"verb":"advance","args":"\"1s\"","now":1767225601000,"result":"1767225601000","events":[]},{"verb":"reserve","args":"{\"customer\":\"c1\",\"entitlement\":\"chat\",\"value\":0.5}","now":1767225601000,"result":"\"id1\"","events":[]},{"verb":"release","args":"{\"customer\":\"c1\",\"entitlement\":\"chat\",\"hold\":\"id1\"}","now":1767225601000,"result":"true","events":[]},{"verb":"allow","args":"{\"customer\":\"c1\"}","now":1767225601000,"error":{"code":"bad_operation","message":"allow: missing field `entitlement`"},"events":[]}],"customers":"{\"c1\":{\"id\":\"c1\",\"plan\":\"free\",\"type\":\"user\",\"label\":\"User\",\"meters\":{\"chat\":{\"credit\":\"token\",\"started\":1767225600000,\"value\":0}},\"grants\":{}}}"}
+    {"file":"./b.yaml","name":"Refused","now":1767225600000,"policy":"{\"policy\":{\"plan\":{}}}","validate":true,"valid":false,"refused":{"kind":"policy","code":"unknown_field","message":"policy.plan: unknown field `plan`, did you mean `plans`? (line 1, column 12)","path":"policy.plan","hint":"did you mean `plans`?","problems":[{"code":"unknown_field","path":"policy.plan","message":"unknown field `plan`","hint":"did you mean `plans`?","line":1,"column":12}]},"steps":[]}
+    "#);
+    assert_snapshot!(folder.limitr(&["test", ".", "--trace", "nowhere/trace.jsonl"]).all(), @"
+    limitr: cannot write `nowhere/trace.jsonl`: No such file or directory (os error 2)
+    exit 2
+    ");
+}

@@ -217,24 +217,26 @@ impl Amount {
     #[must_use]
     #[inline]
     pub fn saturating_add(self, other: Self) -> Self {
-        let end = || self.decimal().saturating_add(other.decimal()).into();
-        self.checked_add(other).unwrap_or_else(end)
+        self.checked_add(other).unwrap_or_else(|| Self::end(self.is_negative()))
     }
 
     /// `self - other`, held at the ends of the range.
     #[must_use]
     #[inline]
     pub fn saturating_sub(self, other: Self) -> Self {
-        let end = || self.decimal().saturating_sub(other.decimal()).into();
-        self.checked_sub(other).unwrap_or_else(end)
+        self.checked_sub(other).unwrap_or_else(|| Self::end(self.is_negative()))
     }
 
     /// `self x other`, held at the ends of the range.
     #[must_use]
     #[inline]
     pub fn saturating_mul(self, other: Self) -> Self {
-        let end = || self.decimal().saturating_mul(other.decimal()).into();
-        self.checked_mul(other).unwrap_or_else(end)
+        self.checked_mul(other).unwrap_or_else(|| Self::end(self.is_negative() != other.is_negative()))
+    }
+
+    /// The end of the range that a result out of it lies beyond.
+    const fn end(negative: bool) -> Self {
+        Self { mantissa: -1, shape: Shape::large(negative, 0, u32::MAX) }
     }
 
     /// The mantissas of two small amounts at one scale.

@@ -3,20 +3,33 @@
 //! One boundary for everything that is not Rust: conformance scenarios, the command line, WebAssembly and HTTP.
 
 mod arguments;
+mod management;
+mod reads;
+mod usage;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use self::arguments::*;
-use crate::engine::{CapChange, NewCap};
-use crate::policy::{Format, read_document_value};
-use crate::state::Customer;
+use crate::fields::{Fields, listed};
+use crate::policy::{nearest, quoted};
 use crate::{Amount, Error, Limitr};
+
+/// An operation: its name, and what reads its arguments and runs it. One with several names is there under each.
+type Operation = (&'static str, fn(&Limitr, Fields<'_>) -> Result<Value, Error>);
+
+fn table() -> impl Iterator<Item = &'static Operation> + Clone {
+    [usage::OPERATIONS, reads::OPERATIONS, management::OPERATIONS].into_iter().flatten()
+}
+
+/// The names of all operations that [`call`] runs; some operations have several.
+pub fn operations() -> impl Iterator<Item = &'static str> + Clone {
+    table().map(|(name, _)| *name)
+}
 
 /// Runs one operation given as an object with a single key, the operation's name, holding its named arguments.
 ///
-/// The names and arguments are those of the conformance scenarios. Results are `true` or `false` for what is allowed or
-/// done, records and numbers for what is read, null for what is not there.
+/// The names ([`operations`]) and arguments are those of the conformance scenarios. Results are `true` or `false` for what
+/// is allowed or done, records and numbers for what is read, null for what is not there.
 ///
 /// # Errors
 /// `bad_operation` when the object does not name an operation with the arguments it takes, else the operation's own.
@@ -31,92 +44,28 @@ use crate::{Amount, Error, Limitr};
 /// # Ok::<(), limitr::Error>(())
 /// ```
 pub fn call(limitr: &Limitr, operation: &Value) -> Result<Value, Error> {
-    let operation: Operation = serde_path_to_error::deserialize(operation).map_err(|error| bad_operation(&error))?;
-    operation.run(limitr)
+    let single = operation.as_object().filter(|object| object.len() == 1);
+    let Some((name, arguments)) = single.and_then(|object| object.iter().next()) else {
+        return Err(bad_operation("an operation is an object with a single key, its name"));
+    };
+    let Some((_, run)) = table().find(|(known, _)| known == name) else {
+        return Err(unknown(name));
+    };
+    run(limitr, Fields::new(arguments, name.clone(), "bad_operation")?)
 }
 
-fn bad_operation(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn unknown(name: &str) -> Error {
+    let instead = match nearest(name, operations()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("expected one of {}", listed(operations())),
+    };
+    bad_operation(&format!("unknown operation {}, {instead}", quoted(name)))
+}
+
+fn bad_operation(message: &str) -> Error {
     const HINT: &str = "an operation is an object such as \
                         {\"allow\": {\"customer\": \"c1\", \"entitlement\": \"chat\", \"value\": 5}}";
-    let path = error.path().to_string();
-    if path == "." {
-        return Error::argument("bad_operation", error.inner().to_string()).hint_at(HINT);
-    }
-    Error::argument("bad_operation", format!("{path}: {}", error.inner())).at(path)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Operation {
-    Allow(CallArguments),
-    Check(CallArguments),
-    Explain(CallArguments),
-    Increment(CallArguments),
-    Decrement(CallArguments),
-    CheckIncrement(CallArguments),
-    CheckDecrement(CallArguments),
-    Set(CallArguments),
-    Reserve(ReserveArguments),
-    Settle(SettleArguments),
-    Release(HoldArguments),
-    Held(Place),
-    Estimate(EstimateArguments),
-    Observe(ObserveArguments),
-    Value(ReadArguments),
-    Remaining(ReadArguments),
-    Limit(ReadArguments),
-    Allowance(Place),
-    Cost(Place),
-    Resets(Place),
-    Rate(Place),
-    Acceleration(Place),
-    ProjectedExhaustion(ProjectionArguments),
-    CreditExchange(ExchangeArguments),
-    CreditRemaining(CreditOf),
-    MeterObj(Place),
-    LimitObj(Place),
-    Entitlement(Place),
-    CreditFor(Place),
-    Credit(Id),
-    Plan(Id),
-    PlanFor(Who),
-    DefaultPlan(Nothing),
-    CreateCustomer(CustomerArguments),
-    EnsureCustomer(CustomerArguments),
-    Customer(Id),
-    Customers(Nothing),
-    SetCustomer(RecordArguments),
-    LoadCustomers(RecordsArguments),
-    DeleteCustomer(Id),
-    SetCustomerPlan(CustomerPlanArguments),
-    SetCustomerRefs(RefsArguments),
-    #[serde(alias = "add_alt_customer_id", alias = "add_alt_id")]
-    SetAltCustomerId(AltArguments),
-    #[serde(alias = "remove_alt_id")]
-    RemoveAltCustomerId(AltArguments),
-    CustomerMetadata(Who),
-    CreateCustomerOverride(OverrideArguments),
-    RemoveCustomerOverride(Place),
-    EnsurePlanSubscription(Who),
-    EnsureIncludedTopups(Who),
-    ApplyCustomerTopup(TopupArguments),
-    AddCustomerCap(CapArguments),
-    CustomerCap(CapId),
-    ResetCustomerCap(CapId),
-    RemoveCustomerCap(CapId),
-    StartMarginMeasurement(Who),
-    CaptureMarginMeasurement(Who),
-    #[serde(alias = "customer_margin_snapshot")]
-    CustomerMargin(Who),
-    #[serde(alias = "margin_snapshot")]
-    PlanMargin(PlanMarginArguments),
-    SetPlan(PlanArguments),
-    DeletePlan(Id),
-    Replace(PolicyArguments),
-    Difference(PolicyArguments),
-    Valid(Nothing),
-    Record(Nothing),
-    Stringify(FormatArguments),
+    Error::argument("bad_operation", message).hint_at(HINT)
 }
 
 /// A number for people and programs: rounded, a JSON number.
@@ -128,145 +77,6 @@ impl Serialize for Plain {
     }
 }
 
-impl Operation {
-    fn run(self, limitr: &Limitr) -> Result<Value, Error> {
-        match self {
-            Self::Allow(call) => limitr.allow_with(call.call()).map(|decision| decision.allowed.into()),
-            Self::Check(call) => limitr.check_with(call.call()).map(|decision| decision.allowed.into()),
-            Self::Explain(call) => limitr.explain(call.call()).map(json_of),
-            Self::Increment(call) => limitr.allow_with(call.call().increment()).map(|decision| decision.allowed.into()),
-            Self::Decrement(call) => limitr.allow_with(call.call().decrement()).map(|decision| decision.allowed.into()),
-            Self::CheckIncrement(call) => {
-                limitr.check_with(call.call().increment()).map(|decision| decision.allowed.into())
-            }
-            Self::CheckDecrement(call) => {
-                limitr.check_with(call.call().decrement()).map(|decision| decision.allowed.into())
-            }
-            Self::Set(mut call) => {
-                let value = call.value.take().unwrap_or_default();
-                limitr.allow_with(call.call().set_to(value)).map(|decision| decision.allowed.into())
-            }
-            Self::Reserve(arguments) => Ok(arguments.run(limitr)),
-            Self::Settle(arguments) => arguments.run(limitr),
-            Self::Release(at) => {
-                let released = at.hold.is_some_and(|hold| limitr.release(&at.customer, &at.entitlement, &hold));
-                Ok(released.into())
-            }
-            Self::Estimate(arguments) => Ok(arguments.run(limitr)),
-            Self::Observe(arguments) => Ok(arguments.run(limitr).into()),
-            other => other.read_or_manage(limitr),
-        }
-    }
-
-    fn read_or_manage(self, limitr: &Limitr) -> Result<Value, Error> {
-        Ok(match self {
-            Self::Value(at) if at.percent => plain(limitr.value_percent(&at.customer, &at.entitlement, at.grants)),
-            Self::Value(at) => plain(limitr.value(&at.customer, &at.entitlement)),
-            Self::Remaining(at) if at.percent => {
-                plain(limitr.remaining_percent(&at.customer, &at.entitlement, at.grants))
-            }
-            Self::Remaining(at) if at.grants => plain(limitr.remaining(&at.customer, &at.entitlement)),
-            Self::Remaining(at) => plain(limitr.remaining_without_grants(&at.customer, &at.entitlement)),
-            Self::Limit(at) => plain(limitr.limit(&at.customer, &at.entitlement, at.grants)),
-            Self::Held(at) => plain(limitr.held(&at.customer, &at.entitlement)),
-            Self::Allowance(at) => plain(limitr.allowance(&at.customer, &at.entitlement)),
-            Self::Cost(at) => plain(limitr.cost(&at.customer, &at.entitlement)),
-            Self::Resets(at) => json_of(limitr.resets(&at.customer, &at.entitlement)),
-            Self::Rate(at) => statistic(limitr.rate(&at.customer, &at.entitlement)),
-            Self::Acceleration(at) => statistic(limitr.acceleration(&at.customer, &at.entitlement)),
-            Self::ProjectedExhaustion(at) => {
-                statistic(limitr.projected_exhaustion(&at.customer, &at.entitlement, at.smoothed))
-            }
-            Self::CreditExchange(at) => {
-                let value = at.value.unwrap_or(Amount::ONE);
-                plain(limitr.credit_exchange(&at.in_currency, &at.out_currency, value))
-            }
-            Self::CreditRemaining(at) => plain(limitr.credit_remaining(&at.customer, &at.credit)),
-            Self::MeterObj(at) => json_of(limitr.meter(&at.customer, &at.entitlement)),
-            Self::LimitObj(at) => json_of(limitr.limit_definition(&at.customer, &at.entitlement)),
-            Self::Entitlement(at) => json_of(limitr.entitlement(&at.customer, &at.entitlement)),
-            Self::CreditFor(at) => json_of(limitr.credit_for(&at.customer, &at.entitlement)),
-            Self::Credit(Id { id }) => json_of(limitr.credit(&id)),
-            Self::Plan(Id { id }) => json_of(limitr.plan(&id)),
-            Self::PlanFor(Who { customer }) => named(limitr.plan_for(&customer)),
-            Self::DefaultPlan(Nothing {}) => named(limitr.default_plan()),
-            other => return other.manage(limitr),
-        })
-    }
-
-    fn manage(self, limitr: &Limitr) -> Result<Value, Error> {
-        Ok(match self {
-            Self::CreateCustomer(new) => json_of(limitr.create_customer(new.customer())?),
-            Self::EnsureCustomer(new) => limitr.ensure_customer(new.customer())?.into(),
-            Self::Customer(Id { id }) => json_of(limitr.customer(&id)),
-            Self::Customers(Nothing {}) => json_of(limitr.customers()),
-            Self::SetCustomer(set) => {
-                limitr.set_customer(Customer::from_json(&set.record)?, set.event)?;
-                true.into()
-            }
-            Self::LoadCustomers(load) => {
-                limitr.load_customers(Customer::list_from_json(&load.customers)?)?;
-                true.into()
-            }
-            Self::DeleteCustomer(Id { id }) => limitr.delete_customer(&id).into(),
-            Self::SetCustomerPlan(set) => {
-                limitr.set_customer_plan(&set.customer, &set.plan, set.overwrite_meters).into()
-            }
-            Self::SetCustomerRefs(set) => limitr.set_customer_refs(&set.customer, &set.refs).into(),
-            Self::SetAltCustomerId(set) => limitr.add_alt_id(&set.customer, &set.alt)?.into(),
-            Self::RemoveAltCustomerId(set) => limitr.remove_alt_id(&set.customer, &set.alt).into(),
-            Self::CustomerMetadata(Who { customer }) => json_of(limitr.customer_metadata(&customer)),
-            Self::CreateCustomerOverride(set) => {
-                let fields = Value::Object(set.limit.unwrap_or(set.fields));
-                json_of(limitr.create_customer_override(&set.customer, &set.entitlement, &fields)?)
-            }
-            Self::RemoveCustomerOverride(at) => limitr.remove_customer_override(&at.customer, &at.entitlement).into(),
-            Self::EnsurePlanSubscription(Who { customer }) => limitr.ensure_plan_subscription(&customer).into(),
-            Self::EnsureIncludedTopups(Who { customer }) => limitr.ensure_included_topups(&customer).into(),
-            Self::ApplyCustomerTopup(at) => limitr.apply_customer_topup(&at.customer, &at.topup).into(),
-            Self::AddCustomerCap(add) => {
-                let cap = NewCap::deserialize(Value::Object(add.cap));
-                let cap = cap.map_err(|error| Error::argument("bad_operation", error.to_string()).at("cap"))?;
-                json_of(limitr.add_customer_cap(&add.customer, cap))
-            }
-            Self::CustomerCap(at) => json_of(limitr.customer_cap(&at.customer, &at.id)),
-            Self::ResetCustomerCap(at) => {
-                limitr.change_customer_cap(&at.customer, &at.id, CapChange::Reset, at.events).into()
-            }
-            Self::RemoveCustomerCap(at) => {
-                limitr.change_customer_cap(&at.customer, &at.id, CapChange::Remove, at.events).into()
-            }
-            Self::StartMarginMeasurement(Who { customer }) => limitr.start_margin_measurement(&customer).into(),
-            Self::CaptureMarginMeasurement(Who { customer }) => json_of(limitr.capture_margin_measurement(&customer)),
-            Self::CustomerMargin(Who { customer }) => json_of(limitr.customer_margin_snapshot(&customer)),
-            Self::PlanMargin(at) => json_of(limitr.margin_snapshot(&at.plan, &at.entitlements, at.scaled)?),
-            Self::SetPlan(set) => {
-                limitr.set_plan(&set.id, &set.plan)?;
-                true.into()
-            }
-            Self::DeletePlan(Id { id }) => limitr.delete_plan(&id).into(),
-            Self::Replace(PolicyArguments { policy }) => {
-                limitr.replace_value(&policy)?;
-                true.into()
-            }
-            Self::Difference(PolicyArguments { policy }) => {
-                json_of(limitr.difference(&read_document_value(&policy, false)?.policy))
-            }
-            Self::Valid(Nothing {}) => limitr.problems().is_empty().into(),
-            Self::Record(Nothing {}) => limitr.record(),
-            Self::Stringify(FormatArguments { format }) => {
-                let format: Format = format.parse().map_err(|_| {
-                    Error::argument("unknown_format", format!("unknown format `{format}`"))
-                        .hint_at("json, yaml or toml")
-                })?;
-                limitr.stringify(format)?.into()
-            }
-            // The other two stages have taken every other operation.
-            _ => Value::Null,
-        })
-    }
-}
-
 fn json_of(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
@@ -275,17 +85,82 @@ fn plain(amount: Option<Amount>) -> Value {
     json_of(amount.map(Plain))
 }
 
-/// A statistic, rounded like every result.
-fn statistic(value: Option<f64>) -> Value {
-    plain(value.and_then(Amount::from_f64))
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
 
-/// A plan's definition with its name.
-fn named(plan: Option<(String, crate::policy::Plan)>) -> Value {
-    let Some((id, plan)) = plan else { return Value::Null };
-    let mut plan = json_of(plan);
-    if let Value::Object(plan) = &mut plan {
-        plan.shift_insert(0, "id".to_owned(), id.into());
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    fn error(limitr: &Limitr, operation: &Value) -> String {
+        call(limitr, operation).unwrap_err().to_string()
     }
-    plan
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_and_refuses_arguments_it_does_not_know() {
+        let limitr = Limitr::from_yaml("policy: {}").unwrap();
+        let mut seen = HashSet::new();
+        for name in operations() {
+            assert!(seen.insert(name), "`{name}` twice");
+            let arguments = json!({"no such argument": 5});
+            let said = error(&limitr, &Value::Object(Map::from_iter([(name.to_owned(), arguments)])));
+            // An override takes the fields of a limit, whatever they are, on top of its own.
+            let expected = match name {
+                "create_customer_override" => format!("{name}: missing field `customer`"),
+                _ => format!("{name}.no such argument: unknown field `no such argument`, "),
+            };
+            assert!(said.starts_with(&expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        let limitr = Limitr::from_yaml("policy: {}").unwrap();
+        let allow = |extra: Value| {
+            let mut arguments = json!({"customer": "c1", "entitlement": "chat"});
+            arguments.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            let error = call(&limitr, &json!({"allow": arguments})).unwrap_err();
+            assert_eq!(error.code(), "bad_operation");
+            let (path, message) = (error.path().unwrap().to_owned(), error.to_string());
+            message.strip_prefix(&format!("{path}: ")).map(|message| (path, message.to_owned())).unwrap()
+        };
+        for (arguments, path, message) in [
+            (json!({"customer": 5}), "allow.customer", "invalid type: integer `5`, expected a string"),
+            (json!({"force": null}), "allow.force", "invalid type: null, expected a boolean"),
+            (json!({"valeu": 5, "customer": 5}), "allow.valeu", "unknown field `valeu`, did you mean `value`?"),
+            (json!({"event": 1, "context": 2}), "allow.context", "duplicate field `event`"),
+            (
+                json!({"caps": [{"value": 1, "scope": ["a", 2]}]}),
+                "allow.caps[0].scope[1]",
+                "invalid type: integer `2`, expected a string",
+            ),
+            (json!({"caps": [{"credit": "c"}]}), "allow.caps[0]", "missing field `value`"),
+            (
+                json!({"cap": {"c": false}}),
+                "allow.cap.c",
+                "invalid type: boolean `false`, expected a number, or text such as \"500MB\"",
+            ),
+            (
+                json!({"cap": "c"}),
+                "allow.cap",
+                "invalid type: string `c`, expected a map of credit to ceiling, or a list of caps",
+            ),
+        ] {
+            assert_eq!(allow(arguments), (path.to_owned(), message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_operation_is_an_object_with_a_known_name() {
+        let limitr = Limitr::from_yaml("policy: {}").unwrap();
+        for odd in [json!(null), json!("customers"), json!([]), json!({}), json!({"valid": {}, "record": {}})] {
+            assert_eq!(error(&limitr, &odd), "an operation is an object with a single key, its name");
+        }
+        assert_eq!(error(&limitr, &json!({"alow": {}})), "unknown operation `alow`, did you mean `allow`?");
+        assert!(
+            error(&limitr, &json!({"?": {}})).starts_with("unknown operation `?`, expected one of `allow`, `check`")
+        );
+        assert_eq!(error(&limitr, &json!({"valid": null})), "valid: invalid type: null, expected a map");
+    }
 }

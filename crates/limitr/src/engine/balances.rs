@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use super::Limitr;
 use super::announce::record;
 use crate::decide::{live, plan_of, remaining_in};
 use crate::events::{CapEvent, Event, Payload, TopupGrantedEvent};
-use crate::policy::{Compiled, CompiledPlan, CompiledTopup, Schedule, duration};
+use crate::fields::Fields;
+use crate::policy::{Compiled, CompiledPlan, CompiledTopup, Schedule};
 use crate::state::{CALLER, Cap, Customer, Grant, Name};
 use crate::{Amount, Error, IdSource, Quantity};
 
@@ -19,49 +18,27 @@ use crate::{Amount, Error, IdSource, Quantity};
 /// let budget = NewCap::new(100).id("monthly-budget").shared().resets_on("monthly:1".parse()?);
 /// # Ok::<(), limitr::ScheduleError>(())
 /// ```
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct NewCap<'a> {
     value: Quantity<'a>,
-    #[serde(default)]
     id: Option<String>,
-    #[serde(default)]
     credit: Option<String>,
-    #[serde(default)]
     exchangeable: Option<bool>,
-    #[serde(default)]
     overage_only: bool,
-    #[serde(default)]
     ignore_grants: bool,
-    #[serde(default)]
     observe_only: bool,
-    #[serde(default)]
     overhead_cost: bool,
-    #[serde(default)]
     follow_decrements: bool,
-    #[serde(default)]
     hard_trailing: bool,
-    #[serde(default)]
     shared: bool,
-    #[serde(default)]
     shared_with: Vec<String>,
-    #[serde(default)]
     scope: Vec<String>,
-    #[serde(default)]
     resets: bool,
-    #[serde(default, deserialize_with = "duration::optional")]
     reset_inc: Option<i64>,
-    #[serde(default)]
     reset_sch: Option<Schedule>,
-    #[serde(default)]
     expires_on: Option<i64>,
-    #[serde(default = "yes")]
     events: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A ceiling for one call: an amount in a credit, or a whole [`NewCap`].
@@ -103,6 +80,31 @@ impl<'a> NewCap<'a> {
             reset_sch: None,
             expires_on: None,
             events: true,
+        }
+    }
+
+    /// Reads a ceiling given as JSON.
+    pub(crate) fn read(fields: &mut Fields<'a>) -> Self {
+        let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+        Self {
+            value: fields.required("value").quantity().unwrap_or_default(),
+            id: fields.optional("id").text().map(str::to_owned),
+            credit: fields.optional("credit").text().map(str::to_owned),
+            exchangeable: fields.optional("exchangeable").flag(),
+            overage_only: fields.flag("overage_only", false),
+            ignore_grants: fields.flag("ignore_grants", false),
+            observe_only: fields.flag("observe_only", false),
+            overhead_cost: fields.flag("overhead_cost", false),
+            follow_decrements: fields.flag("follow_decrements", false),
+            hard_trailing: fields.flag("hard_trailing", false),
+            shared: fields.flag("shared", false),
+            shared_with: fields.given("shared_with").texts().map(owned).unwrap_or_default(),
+            scope: fields.given("scope").texts().map(owned).unwrap_or_default(),
+            resets: fields.flag("resets", false),
+            reset_inc: fields.optional("reset_inc").duration(),
+            reset_sch: fields.optional("reset_sch").schedule(),
+            expires_on: fields.optional("expires_on").whole(),
+            events: fields.flag("events", true),
         }
     }
 
@@ -338,7 +340,7 @@ impl Limitr {
     /// A ceiling of a customer, as stored.
     #[must_use]
     pub fn customer_cap(&self, customer: &str, id: &str) -> Option<Cap> {
-        self.store.with(customer, |customer| customer.caps.get(id).cloned()).flatten()
+        self.store.look(customer, |customer| customer.caps.get(id).cloned()).flatten()
     }
 
     /// Sets a ceiling's count to zero and starts its period anew; false when there is none.

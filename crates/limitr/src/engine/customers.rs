@@ -1,5 +1,7 @@
 //! Customers: created, read, changed, removed.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::announce::{customer_event, record};
@@ -86,10 +88,10 @@ impl Limitr {
         let now = self.clock.now();
         valid_id(&new.id, "id")?;
         let id: Name = new.id.as_str().into();
-        if self.store.is_alt(&id) && self.store.with(&id, |customer| customer.id != id) == Some(true) {
+        if self.store.is_alt(&id) && self.store.look(&id, |customer| customer.id != id) == Some(true) {
             return Err(taken(&id));
         }
-        let existing = self.store.with(&id, |customer| (customer.plan.clone(), customer.refs.clone()));
+        let existing = self.store.look(&id, |customer| (customer.plan.clone(), customer.refs.clone()));
         let refs: Vec<Name> = match (&new.refs, &existing) {
             (Some(refs), _) => refs.iter().map(|name| name.as_str().into()).collect(),
             (None, Some((_, refs))) => refs.clone(),
@@ -163,7 +165,7 @@ impl Limitr {
     #[must_use]
     pub fn customer(&self, id: &str) -> Option<Customer> {
         let policy = self.current_policy();
-        self.store.with(id, |customer| record(&policy, customer))
+        self.store.look(id, |customer| record(&policy, customer))
     }
 
     /// Every customer's record, by id: the snapshot. Each record is consistent in itself.
@@ -175,6 +177,35 @@ impl Limitr {
         records.into_iter().collect()
     }
 
+    /// From now on remembers which customers change, for [`Limitr::take_changes`].
+    pub fn track_changes(&self) {
+        self.store.track_changes();
+    }
+
+    /// The customers that changed since the last call of this, or since [`Limitr::track_changes`]: id and record, or no
+    /// record for one that was removed. Those that a change reached through refs are among them, changed or not. Who saves
+    /// them all has saved what [`Limitr::customers`] says.
+    ///
+    /// ```
+    /// # use limitr::{Limitr, NewCustomer};
+    /// # let limitr = Limitr::from_yaml("policy: {credits: {c: {}}, plans: {free: {default: true, entitlements: {api: {limit: {credit: c, value: 10}}}}}}")?;
+    /// limitr.create_customer(NewCustomer::new("c1"))?;
+    /// limitr.create_customer(NewCustomer::new("c2"))?;
+    /// limitr.track_changes();
+    /// let _ = limitr.allow("c1", "api", 4);
+    /// let _ = limitr.check("c2", "api", 4);
+    /// let changes = limitr.take_changes();
+    /// assert_eq!(changes.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["c1"]);
+    /// assert!(limitr.take_changes().is_empty());
+    /// # Ok::<(), limitr::Error>(())
+    /// ```
+    #[must_use]
+    pub fn take_changes(&self) -> Vec<(Arc<str>, Option<Customer>)> {
+        let policy = self.current_policy();
+        let changes = self.store.take_changes().into_iter();
+        changes.map(|(id, customer)| (id, customer.map(|customer| record(&policy, &customer)))).collect()
+    }
+
     /// Puts a whole record in place, with event `customer-set` unless `event` is false.
     ///
     /// # Errors
@@ -184,7 +215,7 @@ impl Limitr {
         self.put(vec![customer])?;
         if event && self.heard() {
             let policy = self.current_policy();
-            let event = self.store.with(&id, |customer| customer_event("customer-set", &policy, customer));
+            let event = self.store.look(&id, |customer| customer_event("customer-set", &policy, customer));
             self.tell(event.into_iter().collect());
         }
         Ok(())
@@ -208,14 +239,14 @@ impl Limitr {
                 return Err(taken(alt));
             }
             if self.store.is_alt(&customer.id)
-                && self.store.with(&customer.id, |known| known.id != customer.id) == Some(true)
+                && self.store.look(&customer.id, |known| known.id != customer.id) == Some(true)
             {
                 return Err(taken(&customer.id));
             }
         }
         let mut claimed: Vec<(Name, Vec<Name>)> = Vec::new();
         for customer in customers.values() {
-            let before = self.store.with(&customer.id, |known| known.alt_ids.clone()).unwrap_or_default();
+            let before = self.store.look(&customer.id, |known| known.alt_ids.clone()).unwrap_or_default();
             if before == customer.alt_ids {
                 continue;
             }
@@ -307,7 +338,7 @@ impl Limitr {
     /// `alt_id_taken` when it belongs to another, `invalid_id`.
     pub fn add_alt_id(&self, id: &str, alt: &str) -> Result<bool, Error> {
         valid_id(alt, "alt")?;
-        let Some((id, mut alts)) = self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone()))
+        let Some((id, mut alts)) = self.store.look(id, |customer| (customer.id.clone(), customer.alt_ids.clone()))
         else {
             return Ok(false);
         };
@@ -321,7 +352,7 @@ impl Limitr {
 
     /// Takes an alternate id away; false when the customer is unknown or does not have it.
     pub fn remove_alt_id(&self, id: &str, alt: &str) -> bool {
-        let Some((id, alts)) = self.store.with(id, |customer| (customer.id.clone(), customer.alt_ids.clone())) else {
+        let Some((id, alts)) = self.store.look(id, |customer| (customer.id.clone(), customer.alt_ids.clone())) else {
             return false;
         };
         let left: Vec<Name> = alts.iter().filter(|known| ***known != *alt).cloned().collect();
@@ -331,7 +362,7 @@ impl Limitr {
     /// The application's data of a customer.
     #[must_use]
     pub fn customer_metadata(&self, id: &str) -> Option<Map<String, Value>> {
-        self.store.with(id, |customer| customer.metadata.as_deref().cloned().unwrap_or_default())
+        self.store.look(id, |customer| customer.metadata.as_deref().cloned().unwrap_or_default())
     }
 
     /// Gives a customer a limit of its own on an entitlement. `fields` are limit fields as in the policy document; every
@@ -359,7 +390,7 @@ impl Limitr {
         let now = self.clock.now();
         let heard = self.heard();
         let outcome = self.store.enter(customer, |_, people| {
-            let Some(plan) = plan_of(&policy, people, CALLER) else { return Ok(None) };
+            let Some(plan) = plan_of(&policy, people, CALLER) else { return Ok::<_, Error>(None) };
             let Some(declared) = plan.definition.entitlements.get(entitlement) else { return Ok(None) };
             let Some(customer) = people.get_mut(CALLER) else { return Ok(None) };
             let in_force = customer.live_override(entitlement, now).or(declared.limit.as_ref());

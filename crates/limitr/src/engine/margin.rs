@@ -1,9 +1,11 @@
 //! Revenue against cost: of a customer as it is, of a plan as it might be used, of a stretch of calls.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{Limitr, NewCap};
 use crate::decide::{LimitInForce, limit_in_force};
+use crate::fields::Field;
 use crate::policy::{Map, Period, PlanPeriod};
 use crate::state::{CALLER, Cap};
 use crate::{Amount, Error, Quantity};
@@ -36,8 +38,7 @@ pub struct CustomerMargin {
 pub type PlanUsage<'a> = Map<UsageItem<'a>>;
 
 /// Hypothetical usage of one entitlement in one of its periods.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(from = "UsageRecord")]
+#[derive(Debug, Clone)]
 pub struct UsageItem<'a> {
     /// Units used.
     pub value: Quantity<'a>,
@@ -47,27 +48,25 @@ pub struct UsageItem<'a> {
     pub overhead: Option<Amount>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a number, text with a unit, or {value, limit, overhead, context}")]
-enum UsageRecord {
-    Full {
-        value: Quantity<'static>,
-        #[serde(default)]
-        limit: Option<Quantity<'static>>,
-        #[serde(default)]
-        overhead: Option<Amount>,
-        /// For cost expressions.
-        #[serde(default, rename = "context")]
-        _context: Option<serde_json::Value>,
-    },
-    Value(Quantity<'static>),
-}
-
-impl From<UsageRecord> for UsageItem<'_> {
-    fn from(record: UsageRecord) -> Self {
-        match record {
-            UsageRecord::Full { value, limit, overhead, .. } => Self { value, limit, overhead },
-            UsageRecord::Value(value) => Self { value, limit: None, overhead: None },
+impl<'a> UsageItem<'a> {
+    /// Reads an amount, or `{value, limit, overhead}`.
+    pub(crate) fn read(field: Field<'_, 'a>) -> Option<Self> {
+        match field.json() {
+            Some(Value::Object(_)) => field.record(|mut fields| {
+                let item = Self {
+                    value: fields.required("value").quantity().unwrap_or_default(),
+                    limit: fields.optional("limit").quantity(),
+                    overhead: fields.optional("overhead").amount(),
+                };
+                // Data for expressions of cost, for one.
+                fields.rest();
+                fields.finish().map(|()| item)
+            }),
+            Some(Value::Number(_) | Value::String(_)) => field.quantity().map(Self::from),
+            _ => {
+                field.expected("a number, text with a unit, or {value, limit, overhead, context}");
+                None
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ pub use balances::{CallCap, NewCap};
 pub use customers::NewCustomer;
 pub use enforce::{Call, Explanation};
 pub use margin::{CustomerMargin, EntitlementMargin, Measurement, PlanUsage, UsageItem};
+pub(crate) use reservations::Basis;
 pub use reservations::{EstimateQuery, Observation, Prediction, Reserve, Settle};
 
 use crate::policy::{Compiled, Document, Format, parse_document, read_document_value};

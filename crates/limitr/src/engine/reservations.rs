@@ -18,10 +18,10 @@ const LARGEST_RATE: f64 = 1e150;
 
 /// Where a sample belongs: explicit, or read from data under the names the entitlement declares.
 #[derive(Debug, Clone, Default)]
-struct Basis<'a> {
-    basis: Option<f64>,
-    segment: Option<&'a str>,
-    context: Option<&'a Value>,
+pub(crate) struct Basis<'a> {
+    pub(crate) basis: Option<f64>,
+    pub(crate) segment: Option<&'a str>,
+    pub(crate) context: Option<&'a Value>,
 }
 
 /// Room to hold for a call to come.
@@ -83,6 +83,11 @@ pub struct Prediction {
 
 macro_rules! basis_setters {
     () => {
+        pub(crate) fn under(mut self, basis: Basis<'a>) -> Self {
+            self.basis = basis;
+            self
+        }
+
         /// Data of the call, in which the declared basis and segment fields are looked up.
         pub fn context(mut self, context: &'a Value) -> Self {
             self.basis.context = Some(context);

@@ -2,7 +2,6 @@
 
 mod compile;
 mod diff;
-pub(crate) mod duration;
 mod formats;
 mod model;
 mod node;
@@ -17,7 +16,9 @@ pub(crate) use compile::{
 pub use diff::{Change, difference};
 pub use formats::{Format, FormatError, parse, write};
 pub use model::*;
+pub(crate) use node::quoted;
 pub use node::{Key, Kind, Node};
+pub(crate) use read::{Choice, nearest};
 pub use read::{
     Document, parse_document, read_document, read_document_value, read_limit_over, read_limit_value, read_plan_value,
 };

@@ -4,7 +4,7 @@
 //! out what is at its default.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::schedule::Schedule;
 use super::units::{Measure, Unit};
@@ -405,7 +405,7 @@ impl Default for Reset {
 }
 
 /// What a reset does to a balance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResetMode {
     /// Back to the topup's value.
@@ -418,46 +418,36 @@ pub enum ResetMode {
 }
 
 /// Learned usage of one entitlement and segment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Estimate {
     /// Calls learned from.
     pub samples: u64,
     /// Weight of a new sample once there are more than ten.
-    #[serde(default = "default_estimate_alpha", skip_serializing_if = "is_default_estimate_alpha")]
+    #[serde(skip_serializing_if = "is_default_estimate_alpha")]
     pub alpha: f64,
     /// Mean of value (per unit of basis, when the entitlement declares one).
-    #[serde(default)]
     pub value_mean: f64,
     /// Variance of value.
-    #[serde(default)]
     pub value_var: f64,
     /// Mean of overhead, runes.
-    #[serde(default, skip_serializing_if = "is_zero_f64")]
+    #[serde(skip_serializing_if = "is_zero_f64")]
     pub overhead_mean: f64,
     /// Variance of overhead.
-    #[serde(default, skip_serializing_if = "is_zero_f64")]
+    #[serde(skip_serializing_if = "is_zero_f64")]
     pub overhead_var: f64,
     /// Where it comes from: `local` when learned here.
-    #[serde(default = "default_estimate_source")]
     pub source: String,
     /// When it last learned, ms.
-    #[serde(default, skip_serializing_if = "is_zero_i64")]
+    #[serde(skip_serializing_if = "is_zero_i64")]
     pub updated: i64,
     /// The basis field it was learned per unit of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub basis: Option<String>,
 }
 
 /// Default of [`Estimate::alpha`].
 pub const ESTIMATE_ALPHA: f64 = 0.1;
 
-fn default_estimate_alpha() -> f64 {
-    ESTIMATE_ALPHA
-}
-fn default_estimate_source() -> String {
-    "local".to_owned()
-}
 #[allow(clippy::float_cmp)]
 fn is_default_estimate_alpha(alpha: &f64) -> bool {
     *alpha == ESTIMATE_ALPHA

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::Offset;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 /// A calendar schedule. Days past the end of a month mean its last day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,12 +132,6 @@ fn midnight(date: Date) -> Option<i64> {
 
 fn day_name(weekday: Weekday) -> &'static str {
     WEEKDAYS.iter().find(|(_, known)| *known == weekday).map_or("mon", |(name, _)| name)
-}
-
-impl<'de> Deserialize<'de> for Schedule {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
 }
 
 impl FromStr for Schedule {

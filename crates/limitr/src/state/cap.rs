@@ -1,75 +1,70 @@
 //! Ceilings on spend.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::names::Name;
-use crate::Amount;
+use crate::fields::Fields;
 use crate::policy::{Period, Schedule};
+use crate::{Amount, Error};
 
 /// A ceiling on what calls consume, in one credit or currency.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cap {
     /// Its id.
     pub id: Name,
     /// What it counts in: `rune`, another currency or a credit.
-    #[serde(default = "rune")]
     pub credit: Name,
     /// The ceiling.
     pub value: Amount,
     /// Whether calls in other credits are converted and counted.
-    #[serde(default = "yes")]
     pub exchangeable: bool,
     /// Counts overage only.
-    #[serde(default, skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "no")]
     pub overage_only: bool,
     /// Does not count what grants cover.
-    #[serde(default, skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "no")]
     pub ignore_grants: bool,
     /// Counts but never denies.
-    #[serde(default, skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "no")]
     pub observe_only: bool,
     /// Counts the provider's cost instead of the price.
-    #[serde(default, skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "no")]
     pub overhead_cost: bool,
     /// Moves down with decrements.
-    #[serde(default, skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "no")]
     pub follow_decrements: bool,
     /// Denies only once the ceiling has been reached.
-    #[serde(default, skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "no")]
     pub hard_trailing: bool,
     /// Binds customers that refer to the holder too.
-    #[serde(default, skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "no")]
     pub shared: bool,
     /// Types of callers it is shared with; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shared_with: Vec<Name>,
     /// Entitlements it binds; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scope: Vec<Name>,
     /// Whether it starts over ...
-    #[serde(default, skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "no")]
     pub resets: bool,
     /// ... every this many ms from `started`, or
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::policy::duration::optional")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reset_inc: Option<i64>,
     /// ... on a calendar schedule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reset_sch: Option<Schedule>,
     /// When it ends, ms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_on: Option<i64>,
     /// Spent in the current period.
-    #[serde(default)]
     pub meter_value: Amount,
     /// When it was made, ms.
-    #[serde(default)]
     pub created_on: i64,
     /// Where its periods count from, ms.
-    #[serde(default)]
     pub started: i64,
     /// Start of the current period, ms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_reset: Option<i64>,
 }
 
@@ -99,6 +94,35 @@ impl Cap {
             started: now,
             last_reset: None,
         }
+    }
+
+    /// Reads a cap of a snapshot, kept under `id`.
+    pub(super) fn read(id: &Name, mut fields: Fields<'_>) -> Result<Self, Error> {
+        fields.text("id");
+        let cap = Self {
+            id: id.clone(),
+            credit: fields.given("credit").name().unwrap_or_else(|| "rune".into()),
+            value: fields.required("value").amount().unwrap_or_default(),
+            exchangeable: fields.flag("exchangeable", true),
+            overage_only: fields.flag("overage_only", false),
+            ignore_grants: fields.flag("ignore_grants", false),
+            observe_only: fields.flag("observe_only", false),
+            overhead_cost: fields.flag("overhead_cost", false),
+            follow_decrements: fields.flag("follow_decrements", false),
+            hard_trailing: fields.flag("hard_trailing", false),
+            shared: fields.flag("shared", false),
+            shared_with: fields.given("shared_with").names().unwrap_or_default(),
+            scope: fields.given("scope").names().unwrap_or_default(),
+            resets: fields.flag("resets", false),
+            reset_inc: fields.optional("reset_inc").duration(),
+            reset_sch: fields.optional("reset_sch").schedule(),
+            expires_on: fields.optional("expires_on").whole(),
+            meter_value: fields.given("meter_value").amount().unwrap_or_default(),
+            created_on: fields.given("created_on").whole().unwrap_or_default(),
+            started: fields.given("started").whole().unwrap_or_default(),
+            last_reset: fields.optional("last_reset").whole(),
+        };
+        fields.finish().map(|()| cap)
     }
 
     pub(crate) fn period(&self) -> Option<Period> {
@@ -131,12 +155,6 @@ impl Cap {
     }
 }
 
-fn rune() -> Name {
-    "rune".into()
-}
-fn yes() -> bool {
-    true
-}
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn no(value: &bool) -> bool {
     !*value

@@ -7,6 +7,7 @@ use super::idempotency::Replays;
 use super::names::{Name, NameMap};
 use super::{Cap, Grant, Meter};
 use crate::Error;
+use crate::fields::Fields;
 use crate::policy::{Limit, read_limit_value};
 
 /// A customer's record: the snapshot format.
@@ -102,44 +103,37 @@ impl Customer {
     }
 
     fn read(record: &Value, path: &str) -> Result<Self, Error> {
-        let bad =
-            |path: String, message: &str| Error::argument("invalid_record", format!("{path}: {message}")).at(path);
-        let record: Record = serde_path_to_error::deserialize(record).map_err(|error| {
-            let inside = error.path().to_string();
-            let path = if inside == "." { path.to_owned() } else { format!("{path}.{inside}") };
-            bad(path, &error.inner().to_string())
-        })?;
-        if record.id.is_empty() {
-            let error = bad(format!("{path}.id"), "a customer needs an id");
+        let mut fields = Fields::new(record, path.to_owned(), "invalid_record")?;
+        let customer = Self {
+            id: fields.text("id").into(),
+            plan: fields.optional("plan").name().filter(|plan| !plan.is_empty()),
+            kind: fields.optional("type").name().unwrap_or_else(|| DEFAULT_TYPE.into()),
+            label: fields.optional("label").name().unwrap_or_else(|| DEFAULT_LABEL.into()),
+            alt_ids: fields.given("alt_ids").names().unwrap_or_default(),
+            refs: fields.given("refs").names().unwrap_or_default(),
+            metadata: fields.optional("metadata").object().filter(|data| !data.is_empty()).cloned().map(Box::new),
+            meters: fields.optional("meters").map(|_, meter| meter.record(Meter::read)).unwrap_or_default(),
+            grants: fields
+                .optional("grants")
+                .map(|id, grant| grant.record(|fields| Grant::read(id, fields)))
+                .unwrap_or_default(),
+            caps: fields.optional("caps").map(|id, cap| cap.record(|fields| Cap::read(id, fields))).unwrap_or_default(),
+            replays: Replays::read(fields.optional("idempotency")).map(Box::new),
+            // Last, for what is wrong with a limit is no matter of records.
+            overrides: fields.given("overrides").map(|_, limit| limit.attempt(read_limit)).unwrap_or_default(),
+        };
+        fields.finish()?;
+        if customer.id.is_empty() {
+            let path = format!("{path}.id");
+            let error = Error::argument("invalid_record", format!("{path}: a customer needs an id")).at(path);
             return Err(error.hint_at("set `id` to a non-empty text"));
         }
-        let mut overrides = NameMap::new();
-        for (name, limit) in &record.overrides {
-            let limit = read_limit_value(limit, &format!("{path}.overrides.{name}"))?;
-            overrides.insert(name.as_str().into(), limit);
-        }
-        let mut grants = record.grants;
-        // The key is the id; records written by hand may leave it out inside.
-        let ids: Vec<Name> = grants.entries().iter().map(|(id, _)| id.clone()).collect();
-        grants.values_mut().zip(ids).for_each(|(grant, id)| grant.id = id);
-        let mut caps = record.caps;
-        let ids: Vec<Name> = caps.entries().iter().map(|(id, _)| id.clone()).collect();
-        caps.values_mut().zip(ids).for_each(|(cap, id)| cap.id = id);
-        Ok(Self {
-            id: record.id,
-            plan: record.plan.filter(|plan| !plan.is_empty()),
-            kind: record.kind.unwrap_or_else(|| DEFAULT_TYPE.into()),
-            label: record.label.unwrap_or_else(|| DEFAULT_LABEL.into()),
-            alt_ids: record.alt_ids,
-            refs: record.refs,
-            metadata: record.metadata.filter(|metadata| !metadata.is_empty()).map(Box::new),
-            meters: record.meters,
-            overrides,
-            grants,
-            caps,
-            replays: record.idempotency.map(Box::new),
-        })
+        Ok(customer)
     }
+}
+
+fn read_limit(limit: &Value, path: String) -> Result<Limit, Error> {
+    read_limit_value(limit, &path)
 }
 
 impl Serialize for Customer {
@@ -172,32 +166,4 @@ impl Serialize for Customer {
         }
         map.end()
     }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Record {
-    id: Name,
-    #[serde(default)]
-    plan: Option<Name>,
-    #[serde(default, rename = "type")]
-    kind: Option<Name>,
-    #[serde(default)]
-    label: Option<Name>,
-    #[serde(default)]
-    alt_ids: Vec<Name>,
-    #[serde(default)]
-    refs: Vec<Name>,
-    #[serde(default)]
-    metadata: Option<serde_json::Map<String, Value>>,
-    #[serde(default)]
-    meters: NameMap<Meter>,
-    #[serde(default)]
-    overrides: serde_json::Map<String, Value>,
-    #[serde(default)]
-    grants: NameMap<Grant>,
-    #[serde(default)]
-    caps: NameMap<Cap>,
-    #[serde(default)]
-    idempotency: Option<Replays>,
 }

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::names::{FixedMap, Name, NameMap};
+use crate::Error;
+use crate::fields::Fields;
 use crate::policy::{ESTIMATE_ALPHA, Estimate, Map};
 
 /// Segment used when none is declared.
@@ -24,6 +26,22 @@ pub(crate) struct Sample<'a> {
 }
 
 impl Estimate {
+    /// Reads what a meter of a snapshot has learned.
+    pub(super) fn read(mut fields: Fields<'_>) -> Result<Self, Error> {
+        let estimate = Self {
+            samples: fields.required("samples").count().unwrap_or_default(),
+            alpha: fields.given("alpha").double().unwrap_or(ESTIMATE_ALPHA),
+            value_mean: fields.given("value_mean").double().unwrap_or_default(),
+            value_var: fields.given("value_var").double().unwrap_or_default(),
+            overhead_mean: fields.given("overhead_mean").double().unwrap_or_default(),
+            overhead_var: fields.given("overhead_var").double().unwrap_or_default(),
+            source: fields.given("source").text().unwrap_or(LOCAL).to_owned(),
+            updated: fields.given("updated").whole().unwrap_or_default(),
+            basis: fields.optional("basis").text().map(str::to_owned),
+        };
+        fields.finish().map(|()| estimate)
+    }
+
     /// Whether what was learned is per unit of the basis now declared. What the policy ships is taken at its word.
     pub(crate) fn fits(&self, basis: Option<&str>) -> bool {
         self.basis.as_deref() == basis || (self.basis.is_none() && self.source != LOCAL)

@@ -1,16 +1,16 @@
 //! Balances that cover overage.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::names::Name;
-use crate::Amount;
-use crate::policy::{Measure, Reset, ResetMode, Schedule};
+use crate::fields::Fields;
+use crate::policy::Reset;
+use crate::{Amount, Error};
 
 /// A balance granted to a customer.
 ///
 /// One made from a topup follows the topup's definition in the plan; the fields here then only say how it was granted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "GrantRecord")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Grant {
     /// Its id.
     pub id: Name,
@@ -46,73 +46,36 @@ fn is_zero(value: &i64) -> bool {
     *value == 0
 }
 
-/// A grant as it stands in a snapshot.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GrantRecord {
-    #[serde(default)]
-    id: Option<Name>,
-    credit: Name,
-    #[serde(default)]
-    topup: Option<Name>,
-    #[serde(default)]
-    created_on: i64,
-    #[serde(default)]
-    granted_on: Option<i64>,
-    #[serde(default)]
-    starting_value: Option<Amount>,
-    #[serde(default)]
-    value: Amount,
-    #[serde(default)]
-    expires_on: Option<i64>,
-    #[serde(default)]
-    priority: i64,
-    #[serde(default)]
-    resets: bool,
-    #[serde(default)]
-    reset_inc: Option<i64>,
-    #[serde(default)]
-    reset_sch: Option<Schedule>,
-    #[serde(default)]
-    reset_mode: ResetMode,
-    #[serde(default)]
-    rollover_pct: Option<Amount>,
-    #[serde(default)]
-    rollover_min: Option<Measure>,
-    #[serde(default)]
-    rollover_max: Option<Measure>,
-    #[serde(default)]
-    max_balance: Option<Measure>,
-    #[serde(default)]
-    reset_catchup_cap: Option<u64>,
-    #[serde(default)]
-    last_reset: Option<i64>,
-}
-
-impl From<GrantRecord> for Grant {
-    fn from(record: GrantRecord) -> Self {
-        Self {
-            id: record.id.unwrap_or_default(),
-            credit: record.credit,
-            topup: record.topup.filter(|topup| !topup.is_empty()),
-            created_on: record.created_on,
-            granted_on: record.granted_on.unwrap_or(record.created_on),
-            starting_value: record.starting_value.unwrap_or(record.value),
-            value: record.value,
-            expires_on: record.expires_on,
-            priority: record.priority,
+impl Grant {
+    /// Reads a grant of a snapshot, kept under `id`.
+    pub(super) fn read(id: &Name, mut fields: Fields<'_>) -> Result<Self, Error> {
+        // The key is the id; records written by hand may leave it out inside.
+        fields.optional("id").text();
+        let created_on = fields.given("created_on").whole().unwrap_or_default();
+        let value = fields.given("value").amount().unwrap_or_default();
+        let grant = Self {
+            id: id.clone(),
+            credit: fields.required("credit").name().unwrap_or_default(),
+            topup: fields.optional("topup").name().filter(|topup| !topup.is_empty()),
+            created_on,
+            granted_on: fields.optional("granted_on").whole().unwrap_or(created_on),
+            starting_value: fields.optional("starting_value").amount().unwrap_or(value),
+            value,
+            expires_on: fields.optional("expires_on").whole(),
+            priority: fields.given("priority").whole().unwrap_or_default(),
             reset: Reset {
-                resets: record.resets,
-                every: record.reset_inc,
-                schedule: record.reset_sch,
-                mode: record.reset_mode,
-                rollover_pct: record.rollover_pct.unwrap_or(Amount::ONE),
-                rollover_min: record.rollover_min,
-                rollover_max: record.rollover_max,
-                max_balance: record.max_balance,
-                reset_catchup_cap: record.reset_catchup_cap,
+                resets: fields.flag("resets", false),
+                every: fields.optional("reset_inc").whole(),
+                schedule: fields.optional("reset_sch").schedule(),
+                mode: fields.given("reset_mode").choice().unwrap_or_default(),
+                rollover_pct: fields.optional("rollover_pct").amount().unwrap_or(Amount::ONE),
+                rollover_min: fields.optional("rollover_min").measure(),
+                rollover_max: fields.optional("rollover_max").measure(),
+                max_balance: fields.optional("max_balance").measure(),
+                reset_catchup_cap: fields.optional("reset_catchup_cap").count(),
             },
-            last_reset: record.last_reset,
-        }
+            last_reset: fields.optional("last_reset").whole(),
+        };
+        fields.finish().map(|()| grant)
     }
 }

@@ -1,12 +1,12 @@
 //! Recent usage of a meter and its smoothed rate. Statistics, so in floating point; no decision on money rests on them.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::Amount;
+use crate::fields::{Field, Fields};
+use crate::{Amount, Error};
 
 /// How much a meter moved, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Usage {
     /// Time of the call, ms.
     pub ts: i64,
@@ -21,7 +21,25 @@ pub struct History {
     len: u8,
 }
 
+impl Usage {
+    fn read(mut fields: Fields<'_>) -> Result<Self, Error> {
+        let usage = Self {
+            ts: fields.required("ts").whole().unwrap_or_default(),
+            delta: fields.required("delta").amount().unwrap_or_default(),
+        };
+        fields.finish().map(|()| usage)
+    }
+}
+
 impl History {
+    /// Reads the history of a snapshot.
+    pub(super) fn read(field: Field<'_, '_>) -> Self {
+        let entries = field.list(|entry| entry.record(Usage::read)).unwrap_or_default();
+        let mut history = Self::default();
+        entries.into_iter().for_each(|entry| history.append(entry));
+        history
+    }
+
     /// The entries, oldest first.
     #[must_use]
     pub fn entries(&self) -> &[Usage] {
@@ -86,15 +104,6 @@ fn rate_between(before: Usage, newest: Usage) -> f64 {
 impl Serialize for History {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.entries())
-    }
-}
-
-impl<'de> Deserialize<'de> for History {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entries = Vec::<Usage>::deserialize(deserializer)?;
-        let mut history = Self::default();
-        entries.into_iter().for_each(|entry| history.append(entry));
-        Ok(history)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use super::names::{FixedMap, Name};
-use crate::Decision;
+use crate::fields::{Field, Fields};
+use crate::{Decision, Denial, Error};
 
 /// How long a key is kept.
 const KEPT_MS: i64 = 24 * 3_600_000;
@@ -14,8 +14,7 @@ const KEPT_MS: i64 = 24 * 3_600_000;
 const KEPT: usize = 10_000;
 
 /// The outcome of an earlier call.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub(crate) struct Replay {
     /// When the call was, ms.
     pub(crate) at: i64,
@@ -32,7 +31,30 @@ pub(crate) struct Replays {
     by_key: FixedMap<Name, Replay>,
 }
 
+impl Replay {
+    fn read(mut fields: Fields<'_>) -> Result<Self, Error> {
+        let decision = fields.required("decision").record(Decision::read);
+        let replay = Self {
+            at: fields.required("at").whole().unwrap_or_default(),
+            call: fields.text("call").to_owned(),
+            // One that cannot be read has been reported.
+            decision: decision.unwrap_or(Decision::denied(Denial::Disconnected)),
+        };
+        fields.finish().map(|()| replay)
+    }
+}
+
 impl Replays {
+    /// Reads what a snapshot remembers.
+    pub(super) fn read(field: Field<'_, '_>) -> Option<Self> {
+        let mut entries = field.map(|_, replay| replay.record(Replay::read))?.into_entries();
+        // A snapshot's map may come back in any order; time is the order that matters.
+        entries.sort_by_key(|(_, replay)| replay.at);
+        let mut replays = Self::default();
+        entries.into_iter().for_each(|(key, replay)| replays.insert(key, replay));
+        Some(replays)
+    }
+
     /// The outcome under `key`, unless it is too old.
     pub(crate) fn get(&self, key: &str, now: i64) -> Option<&Replay> {
         self.by_key.get(key).filter(|replay| fresh(replay, now))
@@ -71,17 +93,5 @@ pub(crate) fn digest(arguments: &str) -> String {
 impl Serialize for Replays {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.order.iter().filter_map(|key| self.by_key.get_key_value(key)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Replays {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entries = super::names::NameMap::<Replay>::deserialize(deserializer)?;
-        let mut entries: Vec<_> = entries.entries().to_vec();
-        // A snapshot's map may come back in any order; time is the order that matters.
-        entries.sort_by_key(|(_, replay)| replay.at);
-        let mut replays = Self::default();
-        entries.into_iter().for_each(|(key, replay)| replays.insert(key, replay));
-        Ok(replays)
     }
 }

@@ -1,16 +1,15 @@
 //! One entitlement's running count for one customer.
 
-use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::history::History;
 use super::names::{Name, NameMap};
-use crate::Amount;
+use crate::fields::Fields;
 use crate::policy::Estimate;
+use crate::{Amount, Error};
 
 /// Usage of one entitlement in the current period.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "MeterRecord")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Meter {
     /// The credit metered.
     pub credit: Name,
@@ -41,48 +40,6 @@ pub(crate) struct More {
 pub(crate) struct BucketState {
     pub(crate) tokens: Amount,
     pub(crate) last_refill: i64,
-}
-
-/// A meter as it stands in a snapshot.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MeterRecord {
-    credit: Name,
-    started: i64,
-    #[serde(default)]
-    value: Amount,
-    #[serde(default)]
-    overhead: Option<Amount>,
-    #[serde(default)]
-    holds: NameMap<Hold>,
-    #[serde(default)]
-    estimates: NameMap<Estimate>,
-    #[serde(default)]
-    history: History,
-    #[serde(default)]
-    ewma_rate: f64,
-    #[serde(default)]
-    governor_tokens: Option<Amount>,
-    #[serde(default)]
-    governor_last_refill: Option<i64>,
-}
-
-impl From<MeterRecord> for Meter {
-    fn from(record: MeterRecord) -> Self {
-        let bucket = record
-            .governor_tokens
-            .map(|tokens| BucketState { tokens, last_refill: record.governor_last_refill.unwrap_or(record.started) });
-        let more = More { holds: record.holds, estimates: record.estimates, bucket };
-        Self {
-            credit: record.credit,
-            started: record.started,
-            value: record.value,
-            overhead: record.overhead,
-            history: record.history,
-            ewma_rate: record.ewma_rate,
-            more: (more != More::default()).then(|| Box::new(more)),
-        }
-    }
 }
 
 impl Serialize for Meter {
@@ -117,25 +74,61 @@ impl Serialize for Meter {
 }
 
 /// Room held by a reservation.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Hold {
     /// Units held.
     pub value: Amount,
     /// Runes held.
-    #[serde(default)]
     pub overhead: Amount,
     /// When it lapses, ms.
     pub expires_on: i64,
     /// What is learned per unit of, when it is settled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub basis: Option<f64>,
     /// What it is learned under, when it is settled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
 }
 
+impl Hold {
+    fn read(mut fields: Fields<'_>) -> Result<Self, Error> {
+        let hold = Self {
+            value: fields.required("value").amount().unwrap_or_default(),
+            overhead: fields.given("overhead").amount().unwrap_or_default(),
+            expires_on: fields.required("expires_on").whole().unwrap_or_default(),
+            basis: fields.optional("basis").double(),
+            segment: fields.optional("segment").text().map(str::to_owned),
+        };
+        fields.finish().map(|()| hold)
+    }
+}
+
 impl Meter {
+    /// Reads a meter of a snapshot.
+    pub(super) fn read(mut fields: Fields<'_>) -> Result<Self, Error> {
+        let started = fields.required("started").whole().unwrap_or_default();
+        let refilled = fields.optional("governor_last_refill").whole().unwrap_or(started);
+        let tokens = fields.optional("governor_tokens").amount();
+        let more = More {
+            holds: fields.optional("holds").map(|_, hold| hold.record(Hold::read)).unwrap_or_default(),
+            estimates: fields
+                .optional("estimates")
+                .map(|_, learned| learned.record(Estimate::read))
+                .unwrap_or_default(),
+            bucket: tokens.map(|tokens| BucketState { tokens, last_refill: refilled }),
+        };
+        let meter = Self {
+            credit: fields.required("credit").name().unwrap_or_default(),
+            started,
+            value: fields.given("value").amount().unwrap_or_default(),
+            overhead: fields.optional("overhead").amount(),
+            history: History::read(fields.given("history")),
+            ewma_rate: fields.given("ewma_rate").double().unwrap_or_default(),
+            more: (more != More::default()).then(|| Box::new(more)),
+        };
+        fields.finish().map(|()| meter)
+    }
+
     pub(crate) fn new(credit: Name, started: i64) -> Self {
         Self {
             credit,

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 /// A name shared by everything that mentions it.
@@ -160,32 +159,6 @@ impl<T> FromIterator<(Name, T)> for NameMap<T> {
 impl<T: Serialize> Serialize for NameMap<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for NameMap<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
-            type Value = NameMap<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, T>()? {
-                    entries.push((Name::from(name), value));
-                }
-                Ok(entries.into_iter().collect())
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(NameMap::new())
-            }
-        }
-        deserializer.deserialize_any(Reader(std::marker::PhantomData))
     }
 }
 

@@ -4,7 +4,7 @@
 //! call on a customer without refs holds one shard. One that reaches others first walks the refs, a shard at a time, then
 //! locks all their shards in order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -32,6 +32,24 @@ struct Contents {
     customers: HashTable<Box<Customer>>,
     /// The policy in force, kept where the lock already is: a call needs no other synchronisation.
     policy: Arc<Compiled>,
+    /// Ids of customers that may have changed since the last look, when somebody looks.
+    #[expect(clippy::box_collection, reason = "a shard is to fit one cache line")]
+    changed: Option<Box<HashSet<Name>>>,
+}
+
+impl Contents {
+    #[inline]
+    fn note(&mut self, id: &Name) {
+        if let Some(changed) = &mut self.changed {
+            note(changed, id);
+        }
+    }
+}
+
+fn note(changed: &mut HashSet<Name>, id: &Name) {
+    if !changed.contains(id) {
+        changed.insert(id.clone());
+    }
 }
 
 /// Many, so that two threads seldom want the same one: with 1,000 busy customers on 1,024 shards a third of two threads'
@@ -43,6 +61,8 @@ pub(crate) struct Locked<'a, 'b> {
     people: &'a mut [&'b mut Customer],
     /// For each of `people`, the positions its refs lead to.
     edges: &'a [Vec<usize>],
+    /// Whether any of `people` was handed out to be changed.
+    touched: bool,
 }
 
 /// Position of the caller in [`Locked`].
@@ -58,6 +78,7 @@ impl Locked<'_, '_> {
     }
 
     pub(crate) fn get_mut(&mut self, position: usize) -> Option<&mut Customer> {
+        self.touched = true;
         self.people.get_mut(position).map(|customer| &mut **customer)
     }
 
@@ -72,7 +93,8 @@ impl Locked<'_, '_> {
 
 impl Store {
     pub(crate) fn new(policy: &Arc<Compiled>) -> Self {
-        let shard = |_| Shard(Mutex::new(Contents { customers: HashTable::new(), policy: policy.clone() }));
+        let shard =
+            |_| Shard(Mutex::new(Contents { customers: HashTable::new(), policy: policy.clone(), changed: None }));
         Self {
             shards: (0..SHARDS).map(shard).collect(),
             alts: RwLock::default(),
@@ -85,11 +107,41 @@ impl Store {
         self.shards.iter().for_each(|shard| lock(shard).policy = policy.clone());
     }
 
-    /// Runs `work` on one customer, found by id or alternate id, alone.
+    /// From now on remembers who changed.
+    pub(crate) fn track_changes(&self) {
+        self.shards.iter().for_each(|shard| {
+            lock(shard).changed.get_or_insert_default();
+        });
+    }
+
+    /// Who changed since the last look: its id and, unless it is gone, its record.
+    pub(crate) fn take_changes(&self) -> Vec<(Name, Option<Customer>)> {
+        let mut changes = Vec::new();
+        for shard in &self.shards {
+            let Contents { customers, changed, .. } = &mut *lock(shard);
+            for id in changed.iter_mut().flat_map(|changed| changed.drain()) {
+                let customer = customers.find(self.hash(&id), |customer| customer.id == id);
+                let record = customer.map(|customer| Customer::clone(customer));
+                changes.push((id, record));
+            }
+        }
+        changes
+    }
+
+    /// Runs `look` on one customer, found by id or alternate id.
+    pub(crate) fn look<R>(&self, id: &str, look: impl FnOnce(&Customer) -> R) -> Option<R> {
+        let id = self.resolve(id)?;
+        let hash = self.hash(&id);
+        let contents = lock(self.shard(hash)?);
+        contents.customers.find(hash, |customer| customer.id == id).map(|customer| look(customer))
+    }
+
+    /// Runs `work`, which changes it, on one customer, found by id or alternate id, alone.
     pub(crate) fn with<R>(&self, id: &str, work: impl FnOnce(&mut Customer) -> R) -> Option<R> {
         let id = self.resolve(id)?;
         let hash = self.hash(&id);
         let mut contents = lock(self.shard(hash)?);
+        contents.note(&id);
         contents.customers.find_mut(hash, |customer| customer.id == id).map(|customer| work(customer))
     }
 
@@ -98,11 +150,17 @@ impl Store {
         let hash = self.hash(id);
         {
             let mut contents = lock(self.shard(hash)?);
-            let Contents { customers, policy } = &mut *contents;
+            let Contents { customers, policy, changed } = &mut *contents;
             if let Some(customer) = customers.find_mut(hash, |customer| *customer.id == *id)
                 && customer.refs.is_empty()
             {
-                return Some(work(policy, &mut Locked { people: &mut [&mut **customer], edges: &[] }));
+                let people = &mut [&mut **customer];
+                let mut locked = Locked { people, edges: &[], touched: false };
+                let result = work(policy, &mut locked);
+                if let (true, Some(changed)) = (locked.touched, changed) {
+                    note(changed, &customer.id);
+                }
+                return Some(result);
             }
         }
         let (ids, edges) = self.reach(self.resolve(id)?);
@@ -112,7 +170,12 @@ impl Store {
             return None;
         }
         let mut people: Vec<&mut Customer> = taken.people.iter_mut().map(|person| &mut *person.customer).collect();
-        Some(work(&policy, &mut Locked { people: &mut people, edges: &edges }))
+        let mut locked = Locked { people: &mut people, edges: &edges, touched: false };
+        let result = work(&policy, &mut locked);
+        if locked.touched {
+            taken.note(&ids);
+        }
+        Some(result)
     }
 
     /// The ids of everyone reachable from `caller`, breadth first, and who refers to whom. A ref to nobody leads nowhere.
@@ -154,6 +217,7 @@ impl Store {
         if contents.customers.find(hash, |known| known.id == customer.id).is_some() {
             return false;
         }
+        contents.note(&customer.id);
         contents.customers.insert_unique(hash, Box::new(customer), |customer| self.hash(&customer.id));
         true
     }
@@ -164,6 +228,7 @@ impl Store {
         let id = alts.get(id).filter(|_| self.find(id).is_none()).map_or_else(|| id.into(), Name::clone);
         let hash = self.hash(&id);
         let mut contents = lock(self.shard(hash)?);
+        contents.note(&id);
         let (customer, _) = contents.customers.find_entry(hash, |customer| customer.id == id).ok()?.remove();
         for alt in &customer.alt_ids {
             alts.remove(alt);
@@ -205,6 +270,7 @@ impl Store {
         let hash = self.hash(id);
         let Some(shard) = self.shard(hash) else { return Vec::new() };
         let mut contents = lock(shard);
+        contents.note(id);
         let customer = contents.customers.find_mut(hash, |customer| customer.id == *id);
         customer.map(|customer| std::mem::replace(&mut customer.alt_ids, alts.to_vec())).unwrap_or_default()
     }
@@ -220,9 +286,9 @@ impl Store {
     }
 
     /// Runs `visit` on every customer, a shard at a time, in no order.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&mut Customer)) {
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Customer)) {
         for shard in &self.shards {
-            lock(shard).customers.iter_mut().for_each(|customer| visit(customer));
+            lock(shard).customers.iter().for_each(|customer| visit(customer));
         }
     }
 
@@ -293,6 +359,15 @@ impl<'a> Taken<'a> {
             taken.people.push(Person { shard, hash, customer: found.unwrap_or_else(nobody), real });
         }
         taken
+    }
+
+    fn note(&mut self, ids: &[Name]) {
+        for id in ids {
+            let shard = shard_of(self.store.hash(id));
+            if let Some(contents) = self.contents(shard) {
+                contents.note(id);
+            }
+        }
     }
 
     fn contents(&mut self, shard: usize) -> Option<&mut Contents> {

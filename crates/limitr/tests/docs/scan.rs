@@ -4,8 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What a code follows.
-const OPENERS: [&str; 6] =
-    [".report(", "Error::argument(", "Error::conflict(", "text_problem(", ".not_negative(", "code: "];
+const OPENERS: [&str; 7] = [
+    ".report(",
+    "Error::argument(",
+    "Self::argument(",
+    "Error::conflict(",
+    "text_problem(",
+    ".not_negative(",
+    "code: ",
+];
 /// What stands there instead where the code is handed on; those have been seen where they come from.
 const HANDED_ON: [&str; 3] = ["code", "only.code", "&'static"];
 /// Statements that choose between codes.

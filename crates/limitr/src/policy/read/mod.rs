@@ -9,6 +9,7 @@ mod values;
 
 pub use plan::{read_limit_over, read_limit_value, read_plan_value};
 pub use policy::{Document, parse_document, read_document, read_document_value};
+pub(crate) use values::Choice;
 
 use std::collections::HashSet;
 
@@ -226,7 +227,7 @@ pub(super) fn not_listed(more: usize) -> Option<Problem> {
 }
 
 /// The known name that `name` is probably a misspelling of.
-pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // Long names and long lists are not worth the time; nobody reads the thousandth hint either.
     const LONGEST: usize = 64;
     const MOST: usize = 1000;
@@ -235,7 +236,7 @@ pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     }
     // Half a word is a slip too: `cheapest` for `cheapest_first`.
     const STEM: usize = 4;
-    let folded = name.to_lowercase().replace(['-', ' '], "_");
+    let folded = name.to_ascii_lowercase().replace(['-', ' '], "_");
     let allowed = match folded.chars().count() {
         0..=2 => 1,
         3..=5 => 2,
@@ -246,7 +247,7 @@ pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
             return None;
         }
         // A transposition, the commonest slip, counts once.
-        let distance = strsim::osa_distance(&folded, &candidate.to_lowercase());
+        let distance = strsim::osa_distance(&folded, &candidate.to_ascii_lowercase());
         let stem = folded.len() >= STEM && candidate.starts_with(folded.as_str());
         let distance = if stem { distance.min(allowed) } else { distance };
         (distance <= allowed && distance < candidate.chars().count()).then_some((distance, candidate))

@@ -8,7 +8,7 @@ use crate::policy::schedule::{self, Schedule};
 use crate::policy::units::{Measure, MeasureError, Unit, parse_duration, parse_number};
 
 /// A value that is one of a few words.
-pub(super) trait Choice: Copy + 'static {
+pub(crate) trait Choice: Copy + 'static {
     /// What it is called in messages.
     const WHAT: &'static str;
     /// The words.

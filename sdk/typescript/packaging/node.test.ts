@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { attempt, binary, project, run } from './support.ts';
+
+/** What `projects/program` prints wherever it runs. */
+const EXPECTED = {
+  decisions: [true, true, true, false],
+  reason: 'limit',
+  events: ['ada 3/3'],
+  restored: 0,
+  problems: ['unknown_field'],
+  refused: true,
+};
+
+test('Node runs the package as an ES module', async () => {
+  const folder = await project('program');
+  assert.deepEqual(JSON.parse(await run('node', ['main.js'], { cwd: folder })), EXPECTED);
+});
+
+test('Node runs it under an alias, as `npm i @formata/limitr@npm:limitr` installs it', async () => {
+  const folder = await project('program');
+  mkdirSync(join(folder, 'node_modules/@formata'));
+  renameSync(join(folder, 'node_modules/limitr'), join(folder, 'node_modules/@formata/limitr'));
+  const program = "import('@formata/limitr').then((m) => m.Limitr.new('policy: {}')).then(() => console.log('ok'))";
+  assert.equal(await run('node', ['-e', program], { cwd: folder }), 'ok\n');
+});
+
+test('require() gives the package, or where Node cannot do that, an error that says so', async () => {
+  const folder = await project('program');
+  const program = "require('limitr').Limitr.new('policy: {}').then(() => console.log('ok'))";
+  const { stdout, stderr } = await attempt('node', ['-e', program], { cwd: folder });
+  if (process.features.require_module) assert.equal(stdout, 'ok\n');
+  else assert.match(stderr, /ERR_REQUIRE_ESM/);
+});
+
+test('Bun runs the same program', async () => {
+  const folder = await project('program');
+  const bun = binary(`@oven/bun-${process.platform}-${architecture('aarch64')}/bin/bun`, 'bun/bin/bun.exe');
+  assert.deepEqual(JSON.parse(await run(bun, ['run', 'main.js'], { cwd: folder })), EXPECTED);
+});
+
+test('Deno runs the same program, with its files as the only permission', async () => {
+  const folder = await project('program');
+  const platform = `${process.platform}-${architecture('arm64')}${process.platform === 'linux' ? '-glibc' : ''}`;
+  const deno = binary(`@deno/${platform}/deno`, 'deno/deno');
+  const args = ['run', '--no-prompt', '--no-remote', '--allow-read=.', '--allow-write=state', 'main.js'];
+  const env = { DENO_DIR: join(folder, '.deno'), DENO_NO_UPDATE_CHECK: '1' };
+  assert.deepEqual(JSON.parse(await run(deno, args, { cwd: folder, env })), EXPECTED);
+});
+
+function architecture(arm: string): string {
+  return process.arch === 'arm64' ? arm : 'x64';
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { test } from 'node:test';
+
+import { project, run, TARBALL } from './support.ts';
+
+/** What a user downloads, in bytes. */
+const COMPRESSED_LIMIT = 400_000;
+
+const listing = (await run('tar', ['tzf', TARBALL])).trim().split('\n');
+const files = listing.map((file) => file.replace(/^package\//, ''));
+
+test(`the tarball has at most ${COMPRESSED_LIMIT} bytes`, (t) => {
+  const { size } = statSync(TARBALL);
+  t.diagnostic(`limitr.tgz: ${size} bytes compressed, ${files.length} files`);
+  assert.ok(size <= COMPRESSED_LIMIT, `it has ${size}, which is ${size - COMPRESSED_LIMIT} too many`);
+});
+
+test('the tarball holds the build, the README and nothing else', () => {
+  const roots = new Set(files.map((file) => file.replace(/\/.*/, '/')));
+  // npm adds it where there is one.
+  roots.delete('LICENSE');
+  assert.deepEqual([...roots].sort(), ['README.md', 'dist/', 'package.json']);
+});
+
+test('there is one copy of the engine, and it is a file', () => {
+  assert.deepEqual(files.filter((file) => file.endsWith('.wasm')), ['dist/generated/limitr_wasm_bg.wasm']);
+});
+
+test('what the files name is there: entries, imports, source maps', async () => {
+  const root = join(await project('program'), 'node_modules/limitr');
+  const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+  const { exports, types, dependencies } = JSON.parse(read('package.json'));
+  assert.equal(dependencies, undefined);
+  const entries = [types, ...Object.values(exports['.'])].map((path: string) => posix.normalize(path));
+  const named = files
+    .filter((file) => /\.(js|ts)$/.test(file))
+    .flatMap((file) => {
+      const code = read(file);
+      const imports = code.matchAll(/(?:from|import|new URL\()\s*['"](\.[^'"]+)['"]/g);
+      const relative = [...imports].map(([, path]) => path);
+      const map = /^\/\/# sourceMappingURL=(\S+)$/m.exec(code)?.[1];
+      return [...relative, map].flatMap((path) => (path === undefined ? [] : posix.join(posix.dirname(file), path)));
+    });
+  const missing = [...entries, ...named].filter((file) => !files.includes(file));
+  assert.deepEqual(missing, []);
+});

@@ -1,0 +1,193 @@
+import { fromEngine, LimitrError, LimitrValueError } from './errors.js';
+import { type Handler, type HandlerErrorReporter, Handlers } from './events.js';
+import { keepSaved, type PersistOptions, type Saver, type Store } from './persist.js';
+import type { EventPayloads, LimitrEvent, PolicyDocument } from './records.js';
+import { type Format, SyncLimitr } from './sync.js';
+import { flag, isRecord, json, text } from './values.js';
+import { newEngine } from './wasm.js';
+
+/** The methods of `T` that are the engine's, as promises. */
+type Promised<T> = {
+  [K in keyof T as T[K] extends (...given: never[]) => unknown ? K : never]: T[K] extends (...given: infer A) => infer R
+    ? (...given: A) => Promise<R>
+    : never;
+};
+
+/** Everything {@link SyncLimitr} does, as promises. */
+export type Operations = Promised<Omit<SyncLimitr, 'free' | 'engine' | 'closed' | 'operation' | 'record' | 'stringify'>>;
+
+/** The policy document of an engine. */
+export interface PolicyDoc {
+  /** The document as data, for pricing tables and the like. */
+  record(): { policy: PolicyDocument };
+  /** The document as text. */
+  stringify(format: Format): string;
+}
+
+// The class gets the methods of the interface below, each made from its synchronous twin.
+export interface Limitr extends Operations {}
+
+/**
+ * An engine that runs one policy document in this process: decides, meters and prices without a network.
+ *
+ * ```ts
+ * const policy = await Limitr.new(readFileSync('policy.yaml', 'utf8'));
+ * await policy.ensureCustomer('user_1', 'starter');
+ * if (await policy.allow('user_1', 'ai_tokens', 1200)) {
+ *   // go ahead: it is counted
+ * }
+ * ```
+ */
+export class Limitr {
+  /** The same engine without promises, for hot paths. */
+  readonly sync: SyncLimitr;
+  /** The policy document. */
+  readonly doc: PolicyDoc;
+  readonly #handlers = new Handlers();
+  #saver: Promise<Saver> | undefined;
+
+  private constructor(make: (handlers: Handlers) => SyncLimitr) {
+    this.sync = make(this.#handlers);
+    this.doc = {
+      record: () => this.sync.record(),
+      stringify: (format) => this.sync.stringify(format),
+    };
+  }
+
+  /**
+   * An engine on a policy document: text, UTF-8 bytes, or data.
+   *
+   * @param document - Text or bytes in `format`; an object is taken as it is, with or without its `policy` key.
+   * @param format - `yaml`, `json` or `toml`.
+   * @param validate - Whether to refuse a policy with problems; default true.
+   * @throws {@link LimitrPolicyError} listing every problem.
+   */
+  static async new(
+    document: string | Uint8Array | ArrayBuffer | object,
+    format: Format = 'yaml',
+    validate = true,
+  ): Promise<Limitr> {
+    const [source, as] = sourceText(document, text(format, 'format'));
+    const checked = flag(validate, 'validate');
+    try {
+      const engine = await newEngine(source, as, checked);
+      return new Limitr((handlers) => new SyncLimitr(engine, handlers));
+    } catch (thrown) {
+      throw fromEngine(thrown);
+    }
+  }
+
+  /**
+   * Calls `handler` with the name of every event and its payload as JSON text, after the call's effects are complete, in
+   * the order the handlers were added. One with the same name is replaced.
+   */
+  addHandler(name: string, handler: Handler): void {
+    this.#listen(() => this.#handlers.add(text(name, 'name'), callable(handler)));
+  }
+
+  /** Calls `handler` with the payload of every `event`. Returns what stops that. */
+  on<E extends LimitrEvent>(event: E, handler: (payload: EventPayloads[E]) => unknown): () => void {
+    let key: symbol | undefined;
+    this.#listen(() => (key = this.#handlers.on(text(event, 'event') as E, callable(handler))));
+    return () => {
+      // Whoever cleans up need not know whether the engine is there still.
+      if (!this.sync.closed) this.#listen(() => key !== undefined && this.#handlers.remove(key));
+    };
+  }
+
+  /** Removes a handler; false when it is not there. */
+  removeHandler(name: string): boolean {
+    let removed = false;
+    this.#listen(() => (removed = this.#handlers.remove(name)));
+    return removed;
+  }
+
+  /** Removes all handlers. */
+  clearHandlers(): void {
+    this.#listen(() => this.#handlers.clear());
+  }
+
+  /** Told of what a handler threw or was rejected with; default `console.error`. It never changes a call's result. */
+  set onHandlerError(report: HandlerErrorReporter) {
+    this.#handlers.onError = callable(report);
+  }
+
+  get onHandlerError(): HandlerErrorReporter {
+    return this.#handlers.onError;
+  }
+
+  /**
+   * Restores customers from a store, then saves those that change: at once (`each`) or every `intervalMs` (`interval`,
+   * the default, 10 s), and what is left on {@link Limitr.close}. Restoring sends no events. An engine has one store.
+   */
+  async persist(store: Store, options: PersistOptions = {}): Promise<void> {
+    if (this.#saver !== undefined) {
+      throw new LimitrError('the engine is kept in a store already', { code: 'already_persisted' });
+    }
+    this.#saver = keepSaved(this.sync, store, options);
+    try {
+      await this.#saver;
+    } catch (error) {
+      this.#saver = undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Saves what is left to save, then frees the engine. When saving fails nothing is freed, so that nothing is lost:
+   * close again, or take {@link Limitr.customers} and free.
+   */
+  async close(): Promise<void> {
+    const saver = await this.#saver?.catch(() => undefined);
+    await saver?.stop();
+    this.free();
+  }
+
+  /** Frees the engine at once; every later call throws `closed`. A forgotten engine is freed with its last reference. */
+  free(): void {
+    this.sync.free();
+  }
+
+  /** {@link Limitr.free}, for `using`. */
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  /** The engine keeps events only while somebody hears them. */
+  #listen(change: () => unknown): void {
+    const { engine } = this.sync;
+    const before = this.#handlers.size > 0;
+    change();
+    const now = this.#handlers.size > 0;
+    if (before !== now) engine.listen(now);
+  }
+}
+
+for (const method of Object.getOwnPropertyNames(SyncLimitr.prototype)) {
+  if (method in Limitr.prototype || ['operation', 'record', 'stringify', 'engine', 'closed'].includes(method)) continue;
+  const promised = {
+    // Without spread arguments: this is on the path of every call.
+    async [method](this: Limitr, a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown, f?: unknown, g?: unknown) {
+      return (this.sync as unknown as Record<string, (...given: unknown[]) => unknown>)[method]!(a, b, c, d, e, f, g);
+    },
+  };
+  Object.defineProperty(Limitr.prototype, method, { value: promised[method], writable: true, configurable: true });
+}
+
+function sourceText(document: unknown, format: string): [source: string, format: string] {
+  if (typeof document === 'string') return [text(document, 'document'), format];
+  if (document instanceof ArrayBuffer || ArrayBuffer.isView(document)) {
+    try {
+      return [new TextDecoder('utf-8', { fatal: true }).decode(document), format];
+    } catch (cause) {
+      throw new LimitrValueError('`document` is not UTF-8', { code: 'invalid_argument', path: 'document', cause });
+    }
+  }
+  if (isRecord(document)) return [json('policy' in document ? document : { policy: document }, 'document'), 'json'];
+  throw new LimitrValueError('`document` must be text, bytes or an object', { code: 'invalid_argument', path: 'document' });
+}
+
+function callable<F>(handler: F): F {
+  if (typeof handler === 'function') return handler;
+  throw new LimitrError('a handler must be a function', { code: 'invalid_argument', path: 'handler' });
+}

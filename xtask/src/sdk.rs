@@ -1,0 +1,62 @@
+//! The TypeScript SDK: its tools, its build, its checks.
+
+use std::process::Command;
+
+use crate::{
+    process::{Result, read, root, run, tee},
+    suite::lean,
+    tally::Tally,
+    wasm,
+};
+
+const SDK: &str = "sdk/typescript";
+/// Node's oldest version that the SDK supports.
+const NODE: u32 = 20;
+
+/// Makes the package ready to be used: tools, WebAssembly, JavaScript.
+pub(crate) fn build() -> Result<bool> {
+    node()?;
+    Ok(npm(&["ci", "--no-audit", "--no-fund"])? && wasm::wasm()? && npm(&["run", "build"])?)
+}
+
+/// Runs a script of the package that is one check.
+pub(crate) fn check(script: &str) -> Result<Tally> {
+    Ok(Tally::one(tee(lean(&mut command(&["run", "--silent", script])))?.ok))
+}
+
+/// Runs a script of the package that runs many checks.
+pub(crate) fn tests(script: &str) -> Result<Tally> {
+    let transcript = tee(lean(&mut command(&["run", "--silent", script])))?;
+    Ok(Tally::of_run(transcript.ok, &transcript.text))
+}
+
+/// Runs a program of the package.
+pub(crate) fn node_program(path: &str) -> Result<bool> {
+    run(Command::new("node").current_dir(root()).arg(path))
+}
+
+fn npm(args: &[&str]) -> Result<bool> {
+    run(&mut command(args))
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new("npm");
+    command.args(args).current_dir(root().join(SDK));
+    command
+}
+
+/// Node and npm, installed when they are missing.
+fn node() -> Result<()> {
+    let version = || read(Command::new("node").arg("--version")).ok();
+    if version().is_none() {
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--quiet", "nodejs", "npm"]).env("DEBIAN_FRONTEND", "noninteractive");
+        run(&mut install)?;
+    }
+    let version = version().ok_or("Node.js is missing and cannot be installed with apt-get: install it")?;
+    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= NODE => Ok(()),
+        _ => Err(format!("the SDK needs Node.js {NODE} or newer, found {}", version.trim())),
+    }
+}

@@ -1,0 +1,95 @@
+//! `cargo xtask wasm`: the engine as a WebAssembly module with its JavaScript half, where the SDK expects them.
+//!
+//! Two routes to a compiler for `wasm32-unknown-unknown`: the toolchain's own target, where rustup has it or can fetch it;
+//! else Debian's `rustc-web` and its library sources, with which the standard library is built too.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::process::{Result, cargo, read, root, run};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const PROFILE: &str = "wasm";
+const TARGET_DIR: &str = "target/wasm";
+const GENERATED: &str = "sdk/typescript/src/generated";
+const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
+
+/// Builds the module and what calls it.
+pub(crate) fn wasm() -> Result<bool> {
+    let module = build()?;
+    std::fs::create_dir_all(root().join(GENERATED)).map_err(|error| format!("cannot make {GENERATED}: {error}"))?;
+    if !run(cargo(["run", "--quiet", "--package", "bindgen", "--"]).arg(&module).arg(GENERATED))? {
+        return Ok(false);
+    }
+    shrink(&Path::new(GENERATED).join("limitr_wasm_bg.wasm"))
+}
+
+fn build() -> Result<PathBuf> {
+    let mut command = if has_target() { cargo(["build"]) } else { debian()? };
+    command.args(["--package", "limitr-wasm", "--target", TARGET, "--profile", PROFILE, "--target-dir", TARGET_DIR]);
+    if !run(&mut command)? {
+        return Err("the engine does not build for WebAssembly".to_owned());
+    }
+    Ok([TARGET_DIR, TARGET, PROFILE, "limitr_wasm.wasm"].iter().collect())
+}
+
+/// Whether the toolchain compiles for the target, having tried to fetch what it needs for that.
+fn has_target() -> bool {
+    let library = || {
+        let root = read(Command::new("rustc").args(["--print", "sysroot"])).unwrap_or_default();
+        Path::new(root.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir()
+    };
+    library() || (read(Command::new("rustup").args(["target", "add", TARGET])).is_ok() && library())
+}
+
+/// Debian's compiler, which builds the standard library along.
+fn debian() -> Result<Command> {
+    if !Path::new("/usr/share/doc/rust-web-src").is_dir() {
+        println!("installing {}", DEBIAN.join(", "));
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--quiet"]).args(DEBIAN).env("DEBIAN_FRONTEND", "noninteractive");
+        if !run(&mut install)? {
+            return Err(format!(
+                "no compiler for {TARGET}: `rustup target add {TARGET}` and `apt-get install {}` both failed",
+                DEBIAN.join(" ")
+            ));
+        }
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut cargo = Command::new("/usr/bin/cargo");
+    cargo.current_dir(root());
+    cargo.args(["build", "-Zbuild-std=std,panic_abort"]);
+    // The system's programs before rustup's, and nothing of the toolchain that runs this.
+    cargo.env("PATH", format!("/usr/bin:{path}")).env("RUSTC", "/usr/bin/rustc").env_remove("RUSTUP_TOOLCHAIN");
+    // A panic is a trap either way; without its message the module is a tenth smaller.
+    cargo
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none");
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-19");
+    Ok(cargo)
+}
+
+/// Makes the module smaller once compressed, with the optimiser that the SDK's development dependencies bring.
+///
+/// What is inlined into its only caller is smaller but compresses worse, and functions that lie beside others of their kind
+/// compress better: both are worth a tenth.
+fn shrink(module: &Path) -> Result<bool> {
+    const FEATURES: [&str; 6] =
+        ["bulk-memory", "sign-ext", "mutable-globals", "nontrapping-float-to-int", "reference-types", "multivalue"];
+    const STEPS: [&[&str]; 3] = [
+        // Keeping names for the next step.
+        &["-Oz", "-g", "--skip-pass=inlining", "--skip-pass=inlining-optimizing", "--skip-pass=local-cse"],
+        &["-g", "--reorder-functions-by-name"],
+        &["--strip-debug", "--strip-producers"],
+    ];
+    for step in STEPS {
+        let mut command = Command::new("node_modules/.bin/wasm-opt");
+        command.current_dir(root().join("sdk/typescript")).args(FEATURES.map(|feature| format!("--enable-{feature}")));
+        if !run(command.args(step).arg(root().join(module)).arg("-o").arg(root().join(module)))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
