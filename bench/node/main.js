@@ -1,4 +1,8 @@
-/** `node bench/node/main.js [--quick] [--json]`: the TypeScript SDK beside its peers, one table of medians and ratios. */
+/**
+ * `node bench/node/main.js [--quick] [--json]`: the TypeScript SDK beside its peers, one table of medians and ratios.
+ *
+ * Once before that: `cargo xtask wasm`, and `npm ci` in this folder.
+ */
 import { measureCalls } from './calls.js';
 import { FULL, QUICK } from './measure.js';
 import { measureMemory } from './memory.js';

@@ -15,9 +15,10 @@ export async function measureAwaited(effort, operation) {
 }
 
 async function sampled(effort, run) {
+  // Warm-up: the compiler, caches, clock speed. It becomes faster, so that a batch is measured again after it.
+  const cold = await calibrate(effort.batchMs, run);
+  for (let batch = 0; batch < 5; batch += 1) await run(cold);
   const count = await calibrate(effort.batchMs, run);
-  // Warm-up: the compiler, caches, clock speed.
-  for (let batch = 0; batch < 5; batch += 1) await run(count);
   const samples = [];
   const start = performance.now();
   const enough = () => samples.length >= effort.samples && samples.length * count >= effort.calls;
@@ -31,10 +32,7 @@ async function sampled(effort, run) {
 async function calibrate(batchMs, run) {
   for (let count = 1; ; count *= 2) {
     const took = await run(count);
-    if (took < batchMs / 10) continue;
-    // Once more when it was compiled on the way.
-    const again = await run(count);
-    return Math.max(1, Math.floor((count * batchMs) / Math.max(again, 0.001)));
+    if (took >= batchMs / 10) return Math.max(1, Math.floor((count * batchMs) / took));
   }
 }
 

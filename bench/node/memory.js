@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 
 const PROGRAM = fileURLToPath(new URL('memory-process.js', import.meta.url));
 const MB = 1024 * 1024;
+const MEMORIES = [['WebAssembly memory', 'wasm'], ['resident memory', 'rss'], ['JavaScript heap', 'heap']];
 
 export async function measureMemory(table, quick) {
   const scale = quick ? 50 : 1;
@@ -14,7 +15,7 @@ export async function measureMemory(table, quick) {
     const program = ['--expose-gc', PROGRAM, handler, String(calls)];
     const { stdout } = await promisify(execFile)(process.execPath, program);
     const { start, end } = JSON.parse(stdout);
-    for (const [name, key] of [['WebAssembly memory', 'wasm'], ['resident memory', 'rss'], ['JavaScript heap', 'heap']]) {
+    for (const [name, key] of MEMORIES) {
       table.figure(`${name}, start`, start[key] / MB, 'MiB');
       table.figure(`${name}, end`, end[key] / MB, 'MiB');
     }

@@ -1,6 +1,6 @@
 /**
- * Shows the methods of `Limitr` like those of `SyncLimitr` that they are made from. Editors look through the mapped type
- * between the two, to the comments and names of arguments; typedoc does not.
+ * Shows the methods of `Limitr` like those of `SyncLimitr` that they are made from. Editors look through the mapped
+ * type between the two, to the comments and names of arguments; typedoc does not.
  */
 import { Converter, ParameterReflection, ReflectionFlag, ReflectionKind } from 'typedoc';
 
