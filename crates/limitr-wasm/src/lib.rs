@@ -45,7 +45,12 @@ impl io::Write for Lines {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.extend_from_slice(bytes);
+        // JSON is written in pieces of a few bytes, for which copying memory costs more than it copies.
+        if bytes.len() <= 16 {
+            bytes.iter().for_each(|byte| self.0.push(*byte));
+        } else {
+            self.0.extend_from_slice(bytes);
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ export { memoryStore } from './stores/memory.js';
 export { postgresStore, type PostgresPool } from './stores/postgres.js';
 export { redisStore, type RedisClient } from './stores/redis.js';
 export {
-  SyncLimitr,
+  type SyncLimitr,
   type CallOptions,
   type CapOptions,
   type EstimateOptions,

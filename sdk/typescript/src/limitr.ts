@@ -6,15 +6,12 @@ import { type Format, SyncLimitr } from './sync.js';
 import { flag, isRecord, json, text } from './values.js';
 import { newEngine } from './wasm.js';
 
-/** The methods of `T` that are the engine's, as promises. */
-type Promised<T> = {
-  [K in keyof T as T[K] extends (...given: never[]) => unknown ? K : never]: T[K] extends (...given: infer A) => infer R
-    ? (...given: A) => Promise<R>
-    : never;
-};
-
 /** Everything {@link SyncLimitr} does, as promises. */
-export type Operations = Promised<Omit<SyncLimitr, 'free' | 'engine' | 'closed' | 'operation' | 'record' | 'stringify'>>;
+export type Operations = {
+  // With `as`, not over `Exclude` of the keys: so each method keeps its comment.
+  [K in keyof SyncLimitr as Exclude<K, 'free' | 'engine' | 'closed' | 'operation' | 'record' | 'stringify'>]:
+    SyncLimitr[K] extends (...given: infer A) => infer R ? (...given: A) => Promise<R> : never;
+};
 
 /** The policy document of an engine. */
 export interface PolicyDoc {
@@ -108,12 +105,12 @@ export class Limitr {
   }
 
   /** Told of what a handler threw or was rejected with; default `console.error`. It never changes a call's result. */
-  set onHandlerError(report: HandlerErrorReporter) {
-    this.#handlers.onError = callable(report);
-  }
-
   get onHandlerError(): HandlerErrorReporter {
     return this.#handlers.onError;
+  }
+
+  set onHandlerError(report: HandlerErrorReporter) {
+    this.#handlers.onError = callable(report);
   }
 
   /**

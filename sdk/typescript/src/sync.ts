@@ -1,6 +1,21 @@
 import { fromEngine, LimitrError, LimitrValueError } from './errors.js';
 import { Handlers } from './events.js';
-import type * as Records from './records.js';
+import type {
+  Cap,
+  Change,
+  Credit,
+  Customer,
+  Entitlement,
+  Estimate,
+  Explanation,
+  Limit,
+  MarginMeasurement,
+  MarginSnapshot,
+  Meter,
+  Plan,
+  PlanPeriod,
+  PolicyDocument,
+} from './records.js';
 import { amount, type Amount, finite, flag, isRecord, json, record, text } from './values.js';
 import type { Engine } from './wasm.js';
 
@@ -49,7 +64,7 @@ export interface CapOptions {
 }
 
 /** A limit's fields for one customer, in the policy document's names; what is unset is copied from the limit in force. */
-export type OverrideOptions = { [K in keyof Records.Limit]?: Records.Limit[K] | string };
+export type OverrideOptions = { [K in keyof Limit]?: Limit[K] | string };
 
 /** What a reservation holds room for. */
 export interface ReserveOptions {
@@ -162,7 +177,7 @@ export class SyncLimitr {
     entitlement: string,
     value: Amount = 0,
     eventOrOptions: EventOrOptions = true,
-  ): Records.Explanation {
+  ): Explanation {
     return this.#call('explain', callArguments(customer, entitlement, value, eventOrOptions));
   }
 
@@ -199,7 +214,7 @@ export class SyncLimitr {
   }
 
   /** What a call is expected to use, from what was learned so far; null before anything was. */
-  estimate(customer: string, entitlement: string, options: EstimateOptions = {}): Records.Estimate | null {
+  estimate(customer: string, entitlement: string, options: EstimateOptions = {}): Estimate | null {
     return this.#call('estimate', { ...record(options, 'options'), ...at(customer, entitlement) });
   }
 
@@ -268,46 +283,46 @@ export class SyncLimitr {
   }
 
   /** The meter as it is stored. */
-  meterObject(customer: string, entitlement: string): Records.Meter | undefined {
+  meterObject(customer: string, entitlement: string): Meter | undefined {
     return this.#call('meter_obj', at(customer, entitlement)) ?? undefined;
   }
 
   /** The limit in force: the customer's override or the plan's. `customer` may name a plan. */
-  limitObject(customer: string, entitlement: string): Records.Limit | undefined {
+  limitObject(customer: string, entitlement: string): Limit | undefined {
     return this.#call('limit_obj', at(customer, entitlement)) ?? undefined;
   }
 
   /** The entitlement's definition. `customer` may name a plan. */
-  entitlement(customer: string, entitlement: string): Records.Entitlement | undefined {
+  entitlement(customer: string, entitlement: string): Entitlement | undefined {
     return this.#call('entitlement', at(customer, entitlement)) ?? undefined;
   }
 
   /** A credit's definition. */
-  credit(id: string): Records.Credit | undefined {
+  credit(id: string): Credit | undefined {
     return this.#call('credit', { id: text(id, 'id') }) ?? undefined;
   }
 
   /** The definition of the credit that an entitlement is metered in. */
-  creditFor(customer: string, entitlement: string): Records.Credit | undefined {
+  creditFor(customer: string, entitlement: string): Credit | undefined {
     return this.#call('credit_for', at(customer, entitlement)) ?? undefined;
   }
 
   /** The plan of a customer, its own or inherited, or the plan of that name. */
-  plan(customerOrPlan: string): Records.Plan | undefined {
+  plan(customerOrPlan: string): Plan | undefined {
     const id = text(customerOrPlan, 'customerOrPlan');
-    const own = this.#call<Records.Plan | null>('plan_for', { customer: id });
+    const own = this.#call<Plan | null>('plan_for', { customer: id });
     if (own !== null) return own;
-    const plan = this.#call<Records.Plan | null>('plan', { id });
+    const plan = this.#call<Plan | null>('plan', { id });
     return plan === null ? undefined : { id, ...plan };
   }
 
   /** The plan of customers created without one. */
-  defaultPlan(): Records.Plan | undefined {
+  defaultPlan(): Plan | undefined {
     return this.#call('default_plan', {}) ?? undefined;
   }
 
   /** The billing period of a customer's plan, or of the plan of that name. */
-  planPeriod(customerOrPlan: string): Records.PlanPeriod | null {
+  planPeriod(customerOrPlan: string): PlanPeriod | null {
     const plan = this.plan(customerOrPlan);
     return plan === undefined ? null : (plan.period ?? 'monthly');
   }
@@ -333,7 +348,7 @@ export class SyncLimitr {
     refs?: string[],
     alts?: string[],
     metadata?: Record<string, unknown>,
-  ): Records.Customer {
+  ): Customer {
     return printable(this.#call('create_customer', newCustomer(id, plan, type, label, refs, alts, metadata)));
   }
 
@@ -351,29 +366,29 @@ export class SyncLimitr {
   }
 
   /** A customer's record, by id or alternate id. */
-  customer(id: string): Records.Customer | undefined {
-    const found = this.#call<Records.Customer | null>('customer', { id: customerId(id) });
+  customer(id: string): Customer | undefined {
+    const found = this.#call<Customer | null>('customer', { id: customerId(id) });
     return found === null ? undefined : printable(found);
   }
 
   /** Every customer's record, by id: the snapshot for {@link SyncLimitr.loadCustomers}. */
-  customers(): Record<string, Records.Customer> {
+  customers(): Record<string, Customer> {
     return this.#call('customers', {});
   }
 
   /** Puts a whole record in place. */
-  setCustomer(customer: Records.Customer, event = true): boolean {
+  setCustomer(customer: Customer, event = true): boolean {
     return this.#call('set_customer', { record: record(customer, 'customer'), event: flag(event, 'event') });
   }
 
   /** Puts a whole record in place unless the customer exists; whether it did. */
-  ensureSetCustomer(customer: Records.Customer, event = true): boolean {
+  ensureSetCustomer(customer: Customer, event = true): boolean {
     const { id } = record(customer, 'customer');
     return this.customer(text(id, 'customer.id')) === undefined && this.setCustomer(customer, event);
   }
 
   /** Puts records in place, without events: all of them, or with an error none. */
-  loadCustomers(customers: Record<string, Records.Customer> | Records.Customer[]): boolean {
+  loadCustomers(customers: Record<string, Customer> | Customer[]): boolean {
     const given = Array.isArray(customers) ? customers : record(customers, 'customers');
     return this.#call('load_customers', { customers: given });
   }
@@ -420,7 +435,7 @@ export class SyncLimitr {
   }
 
   /** Gives a customer a limit of its own on an entitlement; null for an unknown customer or entitlement. */
-  createCustomerOverride(id: string, entitlement: string, options: OverrideOptions): Records.Limit | null {
+  createCustomerOverride(id: string, entitlement: string, options: OverrideOptions): Limit | null {
     const limit = record(options, 'options');
     return this.#call('create_customer_override', { ...at(id, entitlement), limit });
   }
@@ -448,13 +463,13 @@ export class SyncLimitr {
   // Caps and margin
 
   /** Puts a ceiling on what a customer's calls consume, in `rune` by default; null when it is refused. */
-  addCustomerCap(id: string, value: Amount, options: CapOptions = {}): Records.Cap | null {
+  addCustomerCap(id: string, value: Amount, options: CapOptions = {}): Cap | null {
     const given = { customer: customerId(id), value: amount(value, 'value') };
     return this.#call('add_customer_cap', { ...record(options, 'options'), ...given });
   }
 
   /** A cap by its id. */
-  customerCap(id: string, cap: string): Records.Cap | undefined {
+  customerCap(id: string, cap: string): Cap | undefined {
     return this.#call('customer_cap', capAt(id, cap)) ?? undefined;
   }
 
@@ -474,17 +489,17 @@ export class SyncLimitr {
   }
 
   /** Ends the measurement; null when none was begun. */
-  captureMarginMeasurement(id: string): Records.MarginMeasurement | null {
+  captureMarginMeasurement(id: string): MarginMeasurement | null {
     return this.#call('capture_margin_measurement', { customer: customerId(id) });
   }
 
   /** A customer's revenue, cost and margin in the current periods, in runes. */
-  customerMarginSnapshot(id: string): Records.MarginSnapshot | null {
+  customerMarginSnapshot(id: string): MarginSnapshot | null {
     return this.#call('customer_margin', { customer: customerId(id) });
   }
 
   /** The margin of a plan under hypothetical usage, scaled to the plan's billing period unless `scaled` is false. */
-  marginSnapshot(plan: string, usage: Record<string, PlanUsage>, scaled = true): Records.MarginSnapshot | null {
+  marginSnapshot(plan: string, usage: Record<string, PlanUsage>, scaled = true): MarginSnapshot | null {
     const given = { entitlements: record(usage, 'usage'), scaled: flag(scaled, 'scaled') };
     return this.#call('plan_margin', { plan: text(plan, 'plan'), ...given });
   }
@@ -498,7 +513,7 @@ export class SyncLimitr {
   }
 
   /** What is different in another policy, given as the contents of its `policy` key. */
-  difference(other: Records.PolicyDocument): Records.Change[] {
+  difference(other: PolicyDocument): Change[] {
     return this.#call('difference', { policy: record(other, 'other') });
   }
 
@@ -507,7 +522,7 @@ export class SyncLimitr {
    *
    * @throws {@link LimitrPolicyError} when the policy would not validate with it.
    */
-  setPlan(id: string, plan: Record<string, unknown> | Records.Plan): boolean {
+  setPlan(id: string, plan: Record<string, unknown> | Plan): boolean {
     return this.#call('set_plan', { id: text(id, 'id'), plan: record(plan, 'plan') });
   }
 
@@ -517,7 +532,7 @@ export class SyncLimitr {
   }
 
   /** The policy, as data. */
-  record(): { policy: Records.PolicyDocument } {
+  record(): { policy: PolicyDocument } {
     return { policy: this.#call('record', {}) };
   }
 
@@ -642,10 +657,10 @@ const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 const STATISTICS = new Set(['history', 'ewma_rate']);
 
 /** On a console a meter is what it counts. Its statistics are there all the same, for programs and in JSON. */
-function printable(customer: Records.Customer): Records.Customer {
+function printable(customer: Customer): Customer {
   const inspect = {
     enumerable: false,
-    value(this: Records.Meter): unknown {
+    value(this: Meter): unknown {
       return Object.fromEntries(Object.entries(this).filter(([field]) => !STATISTICS.has(field)));
     },
   };

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { initSync } from '../dist/generated/limitr_wasm.js';
-import { Limitr, LimitrError, SyncLimitr } from '../dist/node.js';
+import { Limitr, LimitrError } from '../dist/node.js';
+import { SyncLimitr } from '../dist/sync.js';
 import { METHODS } from './support/methods.js';
 import { POLICY, shop } from './support/shop.js';
 
