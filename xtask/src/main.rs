@@ -43,9 +43,7 @@ fn dispatch(args: &[String]) -> Result<bool> {
     };
     match (verb.as_str(), rest) {
         ("demo", rest) => demo(rest),
-        ("bench", rest) => {
-            run(cargo(["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--"]).args(rest))
-        }
+        ("bench", rest) => bench(rest),
         ("fuzz", rest) => fuzz::fuzz(rest),
         ("test", []) => suite::test(),
         ("wasm", []) => sdk::build(),
@@ -66,4 +64,10 @@ fn demo(args: &[String]) -> Result<bool> {
         return Ok(native);
     }
     Ok(sdk::build()? && sdk::node_program("sdk/typescript/demo/quick-start.mjs")?)
+}
+
+/// The engine beside its peers, then the SDK beside those that Node programs have.
+fn bench(args: &[String]) -> Result<bool> {
+    let native = run(cargo(["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--"]).args(args))?;
+    Ok(native && sdk::build()? && sdk::bench(args)?)
 }

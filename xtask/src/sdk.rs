@@ -35,6 +35,13 @@ pub(crate) fn node_program(path: &str) -> Result<bool> {
     run(Command::new("node").current_dir(root()).arg(path))
 }
 
+/// The SDK's table.
+pub(crate) fn bench(args: &[String]) -> Result<bool> {
+    let folder = root().join("bench/node");
+    let installed = run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
+    Ok(installed && run(Command::new("node").arg("main.js").args(args).current_dir(&folder))?)
+}
+
 fn npm(args: &[&str]) -> Result<bool> {
     run(&mut command(args))
 }
