@@ -66,10 +66,21 @@ export interface Grant {
   starting_value: Digits;
   /** The topup it was made from. */
   topup?: string;
+  /** Lower is drawn first. */
   priority?: number;
+  created_on: number;
   granted_on: number;
   expires_on?: number;
-  [field: string]: unknown;
+  resets?: boolean;
+  reset_inc?: number;
+  reset_sch?: string;
+  reset_mode?: 'hard' | 'add' | 'rollover';
+  rollover_pct?: Digits;
+  rollover_min?: Digits;
+  rollover_max?: Digits;
+  max_balance?: Digits;
+  reset_catchup_cap?: number;
+  last_reset?: number;
 }
 
 /** A ceiling on what calls consume. */
