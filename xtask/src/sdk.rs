@@ -6,27 +6,29 @@ use crate::{
     process::{Result, read, root, run, tee},
     suite::lean,
     tally::Tally,
+    tools::install_debian,
     wasm,
 };
 
 const SDK: &str = "sdk/typescript";
+const INSTALL: &[&str] = &["ci", "--no-audit", "--no-fund"];
 /// Node's oldest version that the SDK supports.
 const NODE: u32 = 20;
 
 /// Makes the package ready to be used: tools, WebAssembly, JavaScript.
 pub(crate) fn build() -> Result<bool> {
     node()?;
-    Ok(npm(&["ci", "--no-audit", "--no-fund"])? && wasm::wasm()? && npm(&["run", "build"])?)
+    Ok(run(&mut npm(SDK, INSTALL))? && wasm::wasm()? && run(&mut npm(SDK, &["run", "build"]))?)
 }
 
 /// Runs a script of the package that is one check.
 pub(crate) fn check(script: &str) -> Result<Tally> {
-    Ok(Tally::one(tee(lean(&mut command(&["run", "--silent", script])))?.ok))
+    Ok(Tally::one(tee(lean(&mut npm(SDK, &["run", "--silent", script])))?.ok))
 }
 
 /// Runs a script of the package that runs many checks.
 pub(crate) fn tests(script: &str) -> Result<Tally> {
-    let transcript = tee(lean(&mut command(&["run", "--silent", script])))?;
+    let transcript = tee(lean(&mut npm(SDK, &["run", "--silent", script])))?;
     Ok(Tally::of_run(transcript.ok, &transcript.text))
 }
 
@@ -37,18 +39,14 @@ pub(crate) fn node_program(path: &str) -> Result<bool> {
 
 /// The SDK's table.
 pub(crate) fn bench(args: &[String]) -> Result<bool> {
-    let folder = root().join("bench/node");
-    let installed = run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
-    Ok(installed && run(Command::new("node").arg("main.js").args(args).current_dir(&folder))?)
+    let folder = "bench/node";
+    let installed = run(&mut npm(folder, INSTALL))?;
+    Ok(installed && run(Command::new("node").arg("main.js").args(args).current_dir(root().join(folder)))?)
 }
 
-fn npm(args: &[&str]) -> Result<bool> {
-    run(&mut command(args))
-}
-
-fn command(args: &[&str]) -> Command {
+fn npm(folder: &str, args: &[&str]) -> Command {
     let mut command = Command::new("npm");
-    command.args(args).current_dir(root().join(SDK));
+    command.args(args).current_dir(root().join(folder));
     command
 }
 
@@ -56,9 +54,7 @@ fn command(args: &[&str]) -> Command {
 fn node() -> Result<()> {
     let version = || read(Command::new("node").arg("--version")).ok();
     if version().is_none() {
-        let mut install = Command::new("apt-get");
-        install.args(["install", "--yes", "--quiet", "nodejs", "npm"]).env("DEBIAN_FRONTEND", "noninteractive");
-        run(&mut install)?;
+        install_debian(&["nodejs", "npm"])?;
     }
     let version = version().ok_or("Node.js is missing and cannot be installed with apt-get: install it")?;
     let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());

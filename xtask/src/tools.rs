@@ -1,5 +1,7 @@
 //! The tools that the checks need, installed when missing.
 
+use std::process::Command;
+
 use crate::process::{Result, cargo, read, run};
 
 /// Is this cargo subcommand installed?
@@ -17,4 +19,11 @@ pub(crate) fn ensure(subcommand: &str, version: &str) -> Result<()> {
     let mut install = cargo(["install", "--locked", "--debug", &package]);
     install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
     if run(&mut install)? { Ok(()) } else { Err(format!("cannot install `{package}`")) }
+}
+
+/// Installs Debian packages; false when that fails.
+pub(crate) fn install_debian(packages: &[&str]) -> Result<bool> {
+    let mut install = Command::new("apt-get");
+    install.args(["install", "--yes", "--quiet"]).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    run(&mut install)
 }

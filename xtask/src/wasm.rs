@@ -8,7 +8,10 @@ use std::{
     process::Command,
 };
 
-use crate::process::{Result, cargo, read, root, run};
+use crate::{
+    process::{Result, cargo, read, root, run},
+    tools::install_debian,
+};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "wasm";
@@ -46,16 +49,11 @@ fn has_target() -> bool {
 
 /// Debian's compiler, which builds the standard library along.
 fn debian() -> Result<Command> {
-    if !Path::new("/usr/share/doc/rust-web-src").is_dir() {
-        println!("installing {}", DEBIAN.join(", "));
-        let mut install = Command::new("apt-get");
-        install.args(["install", "--yes", "--quiet"]).args(DEBIAN).env("DEBIAN_FRONTEND", "noninteractive");
-        if !run(&mut install)? {
-            return Err(format!(
-                "no compiler for {TARGET}: `rustup target add {TARGET}` and `apt-get install {}` both failed",
-                DEBIAN.join(" ")
-            ));
-        }
+    if !Path::new("/usr/share/doc/rust-web-src").is_dir() && !install_debian(&DEBIAN)? {
+        return Err(format!(
+            "no compiler for {TARGET}: `rustup target add {TARGET}` and `apt-get install {}` both failed",
+            DEBIAN.join(" ")
+        ));
     }
     let path = std::env::var("PATH").unwrap_or_default();
     let mut cargo = Command::new("/usr/bin/cargo");

@@ -1,8 +1,9 @@
 import { fromEngine, LimitrError, LimitrValueError } from './errors.js';
 import { type Handler, type HandlerErrorReporter, Handlers } from './events.js';
+import type { Format } from './options.js';
 import { keepSaved, type PersistOptions, type Saver, type Store } from './persist.js';
 import type { EventPayloads, LimitrEvent, PolicyDocument } from './records.js';
-import { type Format, SyncLimitr } from './sync.js';
+import { SyncLimitr } from './sync.js';
 import { flag, isRecord, json, text } from './values.js';
 import { newEngine } from './wasm.js';
 
