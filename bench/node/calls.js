@@ -4,11 +4,11 @@ import { Limitr } from 'limitr';
 import { Keys } from './keys.js';
 import { measure, measureAwaited } from './measure.js';
 import { incrAwaited, memoryLimiter } from './peers.js';
-import { CUSTOMERS, policyText } from './policy.js';
+import { CUSTOMERS, LOGIC, policyText } from './policy.js';
 
 /** An engine with customers on `plan`, whose calls answer `allowed`. */
-export async function engine(plan, keys, allowed) {
-  const policy = await Limitr.new(policyText(1));
+export async function engine(plan, keys, allowed, logic) {
+  const policy = await Limitr.new(policyText(1, 'yaml', logic));
   for (const key of keys.all()) {
     policy.sync.createCustomer(key, plan);
     if (policy.sync.allow(key, 'chat', 1) !== allowed) throw new Error(`\`${key}\` was not answered ${allowed}`);
@@ -56,8 +56,43 @@ export async function measureCalls(table, effort) {
   if (heard === 0) throw new Error('the handlers heard nothing');
   policy.free();
   spent.free();
+  await measureLogic(table, effort, keys);
 
   const redis = await incrAwaited(effort, keys);
   if (redis.skipped === undefined) table.time('INCR through ioredis, loopback', redis);
   else table.skipped('INCR through ioredis, loopback', redis.skipped);
+}
+
+/** Beside the rows above: the first is compared with a value as text, the second with a handler that gets the JSON. */
+async function measureLogic(table, effort, keys) {
+  const next = () => keys.next();
+  const events = [];
+
+  const costed = await engine('plan-0', keys, true, LOGIC.cost);
+  const data = { model: 'small' };
+  costed.on('logic-error', (error) => events.push(error));
+  costed.sync.allow(next(), 'chat', 1, data);
+  costed.clearHandlers();
+  const cost = await measureAwaited(effort, () => costed.allow(next(), 'chat', 1, data));
+  table.time('await policy.allow, cost expression, event data', cost);
+  costed.free();
+
+  const alerted = await engine('plan-0', keys, true, LOGIC.alert);
+  let heard = 0;
+  alerted.addHandler('bench', (key, value) => {
+    heard += value.length;
+    if (key !== 'meter-changed') events.push(key);
+  });
+  const alert = await measureAwaited(effort, () => alerted.allow(next(), 'chat', 1));
+  table.time('await policy.allow, notification does not match', alert);
+  if (heard === 0) throw new Error('the handler heard nothing');
+  alerted.free();
+
+  const asked = await engine('plan-0', keys, true, LOGIC.capability);
+  const tokens = { tokens: 1 };
+  if ((await asked.runCapability('can_afford', tokens, next())) !== true) throw new Error('the capability denies');
+  const capability = await measureAwaited(effort, () => asked.runCapability('can_afford', tokens, next()));
+  table.time('await policy.runCapability, asks check()', capability);
+  asked.free();
+  if (events.length > 0) throw new Error(`something else happened: ${JSON.stringify(events)}`);
 }

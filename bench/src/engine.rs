@@ -78,6 +78,7 @@ fn allow(effort: Effort, limitr: &Limitr, mut keys: Keys, allowed: bool) -> Outc
 
 pub(crate) fn measure_all(table: &mut Table, effort: Effort, quick: bool) -> Outcome {
     one_call(table, effort)?;
+    logic(table, effort)?;
     threads(table, effort)?;
     let many = if quick { 100_000 } else { 1_000_000 };
     for customers in [10, 10_000, many] {
@@ -133,6 +134,52 @@ fn one_call(table: &mut Table, effort: Effort) -> Outcome {
     table.time_or_why("limitador in memory, contexts ready-made", peers::limitador(effort, &keys));
     table.time_or_why("cedar, one policy, nothing counted", peers::cedar(effort));
     table.time_or_why("redis INCR, loopback", peers::redis(effort, keys));
+    Ok(())
+}
+
+/// The same calls under a policy with logic: what a cost expression adds, and a notification.
+fn logic(table: &mut Table, effort: Effort) -> Outcome {
+    const LOGIC: &str = "
+    priced: {overhead: \"context.input * data.rates[context.model].input + context.output * data.rates[context.model].output\",
+             data: {rates: {small: {input: 0.00000025, output: 0.000002}, large: {input: 0.000003, output: 0.000015}}}}
+  notifications:
+    eighty_percent: {when: crossed(0.8), message: \"{customer.label} used 80% of {entitlement}\"}
+  plans:
+    priced: {entitlements: {chat: {limit: {credit: priced, value: PLENTY}}}}";
+    let text = policy(1).replace("\n  plans:", &LOGIC.replace("PLENTY", PLENTY));
+    let plain = engine("plan-0", HOT)?;
+    let limitr = Limitr::from_yaml(&text)?;
+    let mut keys = Keys::new(HOT, HOT);
+    for key in keys.all() {
+        limitr.create_customer(NewCustomer::new(key).plan("plan-0"))?;
+    }
+    table.group(format!("logic in the policy, {HOT} customers"));
+    table.reference("limitr allow, a policy without", allow(effort, &plain, keys.clone(), true)?);
+    table
+        .time("limitr allow, a policy with logic that is not this call's", allow(effort, &limitr, keys.clone(), true)?);
+
+    let data = serde_json::json!({"model": "large", "input": 1200, "output": 350});
+    let with_data = |limitr: &Limitr, keys: &mut Keys| {
+        measure(effort, || {
+            let _ = black_box(limitr.allow_with(Call::new(keys.next(), "chat").value(1).event(data.clone())));
+        })
+    };
+    table.time("limitr allow_with event data, cost by rate", with_data(&limitr, &mut keys));
+    for key in keys.all() {
+        let _ = limitr.set_customer_plan(key, "priced", true);
+    }
+    table.time("limitr allow_with event data, cost by expression", with_data(&limitr, &mut keys));
+
+    for engine in [&plain, &limitr] {
+        engine.on(|event: &Event| {
+            black_box(event.payload());
+        });
+    }
+    for key in keys.all() {
+        let _ = limitr.set_customer_plan(key, "plan-0", true);
+    }
+    table.time("limitr allow, a listener, no notification", allow(effort, &plain, keys.clone(), true)?);
+    table.time("limitr allow, a listener, a notification that does not match", allow(effort, &limitr, keys, true)?);
     Ok(())
 }
 

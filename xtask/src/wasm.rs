@@ -1,7 +1,7 @@
 //! `cargo xtask wasm`: the engine as a WebAssembly module with its JavaScript half, where the SDK expects them.
 //!
-//! Two routes to a compiler for `wasm32-unknown-unknown`: the toolchain's own target, where rustup has it or can fetch it;
-//! else Debian's `rustc-web` and its library sources, with which the standard library is built too.
+//! The standard library is built along, for size. Two routes to a compiler and the library's source: the toolchain's own,
+//! where rustup has it or can fetch it; else Debian's `rustc-web`.
 
 use std::{
     path::{Path, PathBuf},
@@ -30,7 +30,13 @@ pub(crate) fn wasm() -> Result<bool> {
 }
 
 fn build() -> Result<PathBuf> {
-    let mut command = if has_target() { cargo(["build"]) } else { debian()? };
+    let mut command = if has_source() { cargo([]) } else { debian()? };
+    // The library's sorting and searching, for one, are a twelfth of the module when made for speed.
+    command.args(["build", "-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
+    // A panic is a trap either way; without its message the module is a tenth smaller.
+    command
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none");
     command.args(["--package", "limitr-wasm", "--target", TARGET, "--profile", PROFILE, "--target-dir", TARGET_DIR]);
     if !run(&mut command)? {
         return Err("the engine does not build for WebAssembly".to_owned());
@@ -38,33 +44,28 @@ fn build() -> Result<PathBuf> {
     Ok([TARGET_DIR, TARGET, PROFILE, "limitr_wasm.wasm"].iter().collect())
 }
 
-/// Whether the toolchain compiles for the target, having tried to fetch what it needs for that.
-fn has_target() -> bool {
-    let library = || {
+/// Whether the toolchain has the library's source, having tried to fetch it.
+fn has_source() -> bool {
+    let source = || {
         let root = read(Command::new("rustc").args(["--print", "sysroot"])).unwrap_or_default();
-        Path::new(root.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir()
+        Path::new(root.trim()).join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file()
     };
-    library() || (read(Command::new("rustup").args(["target", "add", TARGET])).is_ok() && library())
+    source() || (read(Command::new("rustup").args(["component", "add", "rust-src"])).is_ok() && source())
 }
 
-/// Debian's compiler, which builds the standard library along.
+/// Debian's compiler.
 fn debian() -> Result<Command> {
     if !Path::new("/usr/share/doc/rust-web-src").is_dir() && !install_debian(&DEBIAN)? {
         return Err(format!(
-            "no compiler for {TARGET}: `rustup target add {TARGET}` and `apt-get install {}` both failed",
+            "no source of the standard library: `rustup component add rust-src` and `apt-get install {}` both failed",
             DEBIAN.join(" ")
         ));
     }
     let path = std::env::var("PATH").unwrap_or_default();
     let mut cargo = Command::new("/usr/bin/cargo");
     cargo.current_dir(root());
-    cargo.args(["build", "-Zbuild-std=std,panic_abort"]);
     // The system's programs before rustup's, and nothing of the toolchain that runs this.
     cargo.env("PATH", format!("/usr/bin:{path}")).env("RUSTC", "/usr/bin/rustc").env_remove("RUSTUP_TOOLCHAIN");
-    // A panic is a trap either way; without its message the module is a tenth smaller.
-    cargo
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none");
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-19");
     Ok(cargo)
 }

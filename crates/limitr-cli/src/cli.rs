@@ -75,6 +75,7 @@ Examples:
 Examples:
   limitr explain --policy policy.yaml --plan pro c1 chat 500
   limitr explain --policy policy.yaml --state customers.json c1 storage 2GB --json
+  limitr explain --policy policy.yaml --plan pro c1 chat 500 --event '{\"model\": \"small\"}'
 
 Exits with 0 whether the call is allowed or denied.")]
     Explain(Explain),
@@ -205,6 +206,9 @@ pub(crate) struct Explain {
     /// How much, such as 5 or 500MB; without it, an access check
     #[arg(allow_hyphen_values = true, default_value = "0")]
     pub(crate) value: String,
+    /// The call's event data, from which the policy may compute its cost: JSON, such as '{"model": "small"}'
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    pub(crate) event: Option<serde_json::Value>,
     /// Take it as usage that already happened
     #[arg(long)]
     pub(crate) force: bool,
@@ -261,6 +265,10 @@ fn time(text: &str) -> Result<i64, String> {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),
     })
+}
+
+fn json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))
 }
 
 #[cfg(test)]

@@ -81,7 +81,10 @@ pub(crate) fn findings(source: &Source, findings: &[Finding], style: Style) -> S
         if !report.is_empty() {
             report.push('\n');
         }
-        let shown = Shown { finding, excerpt: finding.at.and_then(|at| Excerpt::new(&source.name, &lines, at)) };
+        // In an expression a name ends where its letters do, elsewhere where the value does.
+        let extent = if finding.code.starts_with("expression_") { word } else { token };
+        let excerpt = finding.at.and_then(|at| Excerpt::new(&source.name, &lines, at, extent));
+        let shown = Shown { finding, excerpt };
         if handler.render_report(&mut report, &shown).is_err() {
             let _ = write!(report, "{}: {}", finding.path, finding.message);
         }
@@ -143,7 +146,8 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    fn new(name: &str, lines: &[&str], at: Position) -> Option<Self> {
+    /// `extent` says how many bytes of what is at the position are meant.
+    fn new(name: &str, lines: &[&str], at: Position, extent: fn(&str) -> usize) -> Option<Self> {
         // The end of a text that ends with a line break is on a line of its own.
         let line = (at.line as usize).checked_sub(1)?.min(lines.len().checked_sub(1)?);
         let column = (at.column as usize).saturating_sub(1);
@@ -152,7 +156,7 @@ impl Excerpt {
             None => (line, String::new()),
         };
         let (shown, offset) = window(lines.get(line)?, column);
-        let length = shown.get(offset..).map_or(0, token);
+        let length = shown.get(offset..).map_or(0, extent);
         let span = SourceSpan::from((text.len() + offset, length));
         text.push_str(&shown);
         text.push('\n');
@@ -204,6 +208,13 @@ fn token(text: &str) -> usize {
     end.unwrap_or(text.len())
 }
 
+/// How many bytes of the text belong to the name, number or text that it starts with.
+fn word(text: &str) -> usize {
+    let belongs = |character: char| character.is_alphanumeric() || character == '_';
+    let end = text.find(|character| !belongs(character)).unwrap_or(text.len());
+    if end == 0 { token(text) } else { end }
+}
+
 impl SourceCode for Excerpt {
     fn read_span<'a>(
         &'a self,
@@ -235,6 +246,9 @@ mod tests {
             [("resset: true", 6), ("\"a b\": 1", 5), ("{a: 1}", 1), ("5, b", 1), ("", 0), ("é: 1", 2), ("'open", 5)]
         {
             assert_eq!(token(text), expected, "{text}");
+        }
+        for (text, expected) in [("rates[context.model]", 5), ("a.b", 1), ("'a b' + c", 5), ("+ 1", 1), ("", 0)] {
+            assert_eq!(word(text), expected, "{text}");
         }
     }
 

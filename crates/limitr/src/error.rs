@@ -60,6 +60,9 @@ pub struct Problem {
     /// Where in the text, when the format has positions.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub at: Option<Position>,
+    /// Where in the value at the path, when that is an expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<Position>,
 }
 
 /// A place in a text.
@@ -69,6 +72,17 @@ pub struct Position {
     pub line: u32,
     /// Column in characters, from 1.
     pub column: u32,
+}
+
+impl Position {
+    /// Where the byte at `offset` of `text` is.
+    pub(crate) fn in_text(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.split('\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Self { line: number(line), column: number(column) }
+    }
 }
 
 impl Error {
@@ -168,6 +182,8 @@ impl fmt::Display for Problem {
         }
         if let Some(at) = self.at {
             write!(f, " (line {}, column {})", at.line, at.column)?;
+        } else if let Some(within) = self.within {
+            write!(f, " (at {}:{} of it)", within.line, within.column)?;
         }
         match &self.hint {
             Some(hint) if question.is_none() => write!(f, "; {hint}"),

@@ -2,12 +2,35 @@
 
 use std::sync::Arc;
 
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::Amount;
-use crate::policy::{Credit, Plan};
+use crate::policy::{Credit, Plan, Severity};
 use crate::state::{Cap, Customer, Grant, Name};
+use crate::{Amount, Position};
+
+/// The names of all events but those of notifications, which are their own.
+pub(crate) const NAMES: &[&str] = &[
+    "meter-reset",
+    "meter-changed",
+    "meter-overage",
+    "meter-limit",
+    "meter-governed",
+    "cap-limit",
+    "cap-threshold-crossed",
+    "customer-cap-added",
+    "customer-cap-reset",
+    "customer-cap-removed",
+    "customer-set",
+    "customer-removed",
+    "customer-plan-changed",
+    "customer-topup-granted",
+    "plan-set",
+    "plan-removed",
+    "policy-updated",
+    "logic-error",
+];
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -35,6 +58,10 @@ pub enum Payload {
     Plan(Box<PlanEvent>),
     /// `policy-updated`: what changed.
     Policy(Box<PolicyEvent>),
+    /// `logic-error`.
+    LogicError(Box<LogicErrorEvent>),
+    /// An event of a notification's own name.
+    Notification(Box<NotificationEvent>),
 }
 
 /// Payload of the meter events.
@@ -172,6 +199,77 @@ pub struct PlanEvent {
 pub struct PolicyEvent {
     /// What is different now.
     pub changes: Vec<crate::policy::Change>,
+}
+
+/// Payload of `logic-error`: a piece of the policy's logic gave no result, and its fallback was used.
+#[derive(Debug, Clone, Serialize)]
+pub struct LogicErrorEvent {
+    /// Where it stands: `policy.credits.token.overhead`.
+    pub path: String,
+    /// Its text.
+    pub expression: String,
+    /// Why there was no result.
+    pub message: String,
+    /// Where in its text.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Position>,
+    /// The customer it was run for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<Customer>,
+    /// The entitlement it was run for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entitlement: Option<Name>,
+}
+
+/// Payload of a notification's own event: that of the event it matched, with a field `notification` beside it.
+#[derive(Debug, Clone)]
+pub struct NotificationEvent {
+    /// Which one, and what it says.
+    pub notification: Notice,
+    /// What it matched.
+    pub payload: Payload,
+}
+
+impl Serialize for NotificationEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("notification", &self.notification)?;
+        if let Ok(Value::Object(fields)) = serde_json::to_value(&self.payload) {
+            for (name, value) in &fields {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// What a notification says.
+#[derive(Debug, Clone, Serialize)]
+pub struct Notice {
+    /// Its name.
+    pub name: Name,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Its message, filled in.
+    pub message: String,
+    /// The event it matched.
+    pub event: Name,
+}
+
+impl Payload {
+    /// The customer an event is about.
+    pub(crate) fn customer(&self) -> Option<&Customer> {
+        match self {
+            Self::Meter(event) => Some(&event.customer),
+            Self::Cap(event) => Some(&event.customer),
+            Self::Customer(customer) => Some(customer),
+            Self::PlanChanged(event) => Some(&event.customer),
+            Self::TopupGranted(event) => Some(&event.customer),
+            Self::LogicError(event) => event.customer.as_ref(),
+            Self::Notification(event) => event.payload.customer(),
+            Self::Plan(_) | Self::Policy(_) => None,
+        }
+    }
 }
 
 impl Event {

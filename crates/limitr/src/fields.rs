@@ -309,9 +309,7 @@ impl<'a> Field<'_, 'a> {
 }
 
 fn amount(number: &Number) -> Result<Amount, AmountError> {
-    let whole = number.as_i64().map(Amount::from).or_else(|| number.as_u64().map(Amount::from));
-    let amount = whole.or_else(|| number.as_f64().and_then(Amount::from_f64));
-    amount.ok_or_else(|| AmountError(number.to_string()))
+    Amount::from_json(number).ok_or_else(|| AmountError(number.to_string()))
 }
 
 fn wrong(code: &'static str, path: String, message: &str) -> Error {

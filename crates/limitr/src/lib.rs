@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod events;
 mod fields;
+mod logic;
 mod pricing;
 mod state;
 #[cfg(feature = "system")]
@@ -28,8 +29,8 @@ pub use engine::{
 };
 pub use error::{Error, ErrorKind, Position, Problem};
 pub use events::{
-    CapEvent, Event, GovernorNumbers, MeterEvent, MeterNumbers, Payload, PlanChangedEvent, PlanEvent, PolicyEvent,
-    TopupGrantedEvent,
+    CapEvent, Event, GovernorNumbers, LogicErrorEvent, MeterEvent, MeterNumbers, Notice, NotificationEvent, Payload,
+    PlanChangedEvent, PlanEvent, PolicyEvent, TopupGrantedEvent,
 };
 pub use policy::{Format, ScheduleError};
 pub use state::{Cap, Customer, Grant, History, Hold, Meter, NameMap, Usage};

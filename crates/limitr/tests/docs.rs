@@ -5,6 +5,10 @@
 
 #[path = "docs/codes.rs"]
 mod codes;
+#[path = "docs/expressions.rs"]
+mod expressions;
+#[path = "docs/guide.rs"]
+mod guide;
 #[path = "docs/pages.rs"]
 mod pages;
 #[path = "../examples/quick_start.rs"]

@@ -6,6 +6,8 @@
 mod checks;
 #[path = "policy_messages/documents.rs"]
 mod documents;
+#[path = "policy_messages/expressions.rs"]
+mod expressions;
 
 use limitr::policy::{Format, parse_document};
 
@@ -328,18 +330,6 @@ fn a_misspelt_strategy() {
     2:14 unknown_field policy.exchange.grant_stategy
         unknown field `grant_stategy`
           did you mean `grant_strategy`?
-    ");
-}
-
-#[test]
-fn expressions() {
-    let text = r#"policy:
-  credits: {token: {overhead: "data.tokens * 2"}}
-"#;
-    insta::assert_snapshot!(problems(text, Format::Yaml), @r"
-    2:31 expression_unsupported policy.credits.token.overhead
-        expressions are not available in this version
-          give a rate per unit in `overhead_cost` instead
     ");
 }
 

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 
 import { project, run, TARBALL } from './support.ts';
 
-/** What a user downloads, in bytes. */
-const COMPRESSED_LIMIT = 400_000;
+/** What a user downloads, in bytes. Without expressions and their pattern matching it was 400,000. */
+const COMPRESSED_LIMIT = 470_000;
 
 const listing = (await run('tar', ['tzf', TARBALL])).trim().split('\n');
 const files = listing.map((file) => file.replace(/^package\//, ''));

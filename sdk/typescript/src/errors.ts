@@ -12,6 +12,8 @@ export interface Problem {
   line?: number;
   /** Column in the text, from 1. */
   column?: number;
+  /** Where in the value at `path`, when that is an expression. */
+  within?: { line: number; column: number };
 }
 
 /** What an error carries beside its message. */

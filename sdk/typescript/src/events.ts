@@ -1,5 +1,3 @@
-import type { EventPayloads, LimitrEvent } from './records.js';
-
 /** Hears every event: its name, and its payload as JSON text. */
 export type Handler = (key: string, value: string) => unknown;
 
@@ -21,7 +19,7 @@ export class Handlers {
     this.#handlers.set(name, handler);
   }
 
-  on<E extends LimitrEvent>(event: E, handler: (payload: EventPayloads[E]) => unknown): symbol {
+  on<P>(event: string, handler: (payload: P) => unknown): symbol {
     const key = Symbol(`on ${event}`);
     this.#handlers.set(key, (name, value) => (name === event ? handler(JSON.parse(value)) : undefined));
     return key;

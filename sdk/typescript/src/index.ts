@@ -5,7 +5,7 @@
  */
 export { LimitrError, LimitrPolicyError, LimitrValueError, type ErrorDetails, type Problem } from './errors.js';
 export type { Handler, HandlerErrorReporter } from './events.js';
-export { Limitr, type Operations, type PolicyDoc } from './limitr.js';
+export { Limitr, type NotificationName, type Operations, type PolicyDoc } from './limitr.js';
 export type {
   CallOptions,
   CapOptions,

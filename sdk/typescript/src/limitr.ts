@@ -2,7 +2,7 @@ import { fromEngine, LimitrError, LimitrValueError } from './errors.js';
 import { type Handler, type HandlerErrorReporter, Handlers } from './events.js';
 import type { Format } from './options.js';
 import { keepSaved, type PersistOptions, type Saver, type Store } from './persist.js';
-import type { EventPayloads, LimitrEvent, PolicyDocument } from './records.js';
+import type { EventPayloads, LimitrEvent, NotificationPayload, PolicyDocument } from './records.js';
 import { SyncLimitr } from './sync.js';
 import { flag, isRecord, json, text } from './values.js';
 import { newEngine } from './wasm.js';
@@ -21,6 +21,10 @@ export interface PolicyDoc {
   /** The document as text. */
   stringify(format: Format): string;
 }
+
+/** The name of a notification: any that is not like an event's, so that a misspelt event is not taken for one. */
+export type NotificationName<N extends string> =
+  N extends `${'cap' | 'customer' | 'logic' | 'meter' | 'plan' | 'policy'}-${string}` ? never : N;
 
 // The class gets the methods of the interface below, each made from its synchronous twin.
 export interface Limitr extends Operations {}
@@ -84,9 +88,12 @@ export class Limitr {
   }
 
   /** Calls `handler` with the payload of every `event`. Returns what stops that. */
-  on<E extends LimitrEvent>(event: E, handler: (payload: EventPayloads[E]) => unknown): () => void {
+  on<E extends LimitrEvent>(event: E, handler: (payload: EventPayloads[E]) => unknown): () => void;
+  /** Calls `handler` whenever the policy's `notification` of that name is sent. Returns what stops that. */
+  on<N extends string>(notification: NotificationName<N>, handler: (payload: NotificationPayload) => unknown): () => void;
+  on(event: string, handler: (payload: never) => unknown): () => void {
     let key: symbol | undefined;
-    this.#listen(() => (key = this.#handlers.on(text(event, 'event') as E, callable(handler))));
+    this.#listen(() => (key = this.#handlers.on(text(event, 'event'), callable(handler))));
     return () => {
       // Whoever cleans up need not know whether the engine is there still.
       if (!this.sync.closed) this.#listen(() => key !== undefined && this.#handlers.remove(key));

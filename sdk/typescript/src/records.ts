@@ -130,6 +130,7 @@ export interface Limit {
   ewma_alpha?: number;
   /** On overrides: when it ends. */
   override_expires_on?: number;
+  [extension: `x-${string}`]: unknown;
 }
 
 /** A customer's record: who it is, and everything counted for it. */
@@ -152,6 +153,8 @@ export interface Customer {
   overrides?: Record<string, Limit>;
   /** Ceilings, by id. */
   caps?: Record<string, Cap>;
+  /** What it was told once: by notification, then entitlement, the start of the period; for `ever` when that was. */
+  notified?: Record<string, Record<string, number>>;
   /** Outcomes remembered under idempotency keys. */
   idempotency?: Record<string, unknown>;
 }
@@ -160,6 +163,7 @@ export interface Customer {
 export interface Price {
   amount: Digits;
   id?: string;
+  [extension: `x-${string}`]: unknown;
 }
 
 /** What is measured, what it costs and what it is sold for. */
@@ -170,11 +174,14 @@ export interface Credit {
   stof_units: string;
   resets?: boolean;
   overhead_cost?: Digits;
+  /** What a call costs, in runes, instead: an expression. */
+  overhead?: string;
   pricing_model: 'flat' | 'tiered' | 'volume' | 'stairstep';
   price?: Price;
   tiers?: { up_to?: Digits; price: Price }[];
+  /** Free data, for expressions. */
   data?: unknown;
-  [field: string]: unknown;
+  [extension: `x-${string}`]: unknown;
 }
 
 /** A feature flag, or with a limit a metered right. */
@@ -186,7 +193,7 @@ export interface Entitlement {
   limit?: Limit;
   estimate_basis?: string;
   estimate_segment?: string;
-  [field: string]: unknown;
+  [extension: `x-${string}`]: unknown;
 }
 
 /** A balance that can be granted. */
@@ -201,9 +208,14 @@ export interface Topup {
   reset_inc?: number;
   reset_sch?: string;
   reset_mode?: 'hard' | 'add' | 'rollover';
+  rollover_pct?: Digits;
+  rollover_min?: Digits;
+  rollover_max?: Digits;
+  max_balance?: Digits;
+  reset_catchup_cap?: number;
   expires_after?: number;
   priority?: number;
-  [field: string]: unknown;
+  [extension: `x-${string}`]: unknown;
 }
 
 /** What a customer of the plan gets. */
@@ -219,18 +231,106 @@ export interface Plan {
   trial_period?: number;
   entitlements: Record<string, Entitlement>;
   topups?: Record<string, Topup>;
-  [field: string]: unknown;
+  [extension: `x-${string}`]: unknown;
 }
 
 /** A plan's billing period. */
 export type PlanPeriod = 'yearly' | 'monthly' | 'weekly' | 'daily';
+
+/** An alert: what it looks at, when it matches, what it says. */
+export interface Notification {
+  /** The events it looks at; without it every meter and cap event. */
+  on?: string[];
+  /** When it matches, an expression; without it always. */
+  when?: string;
+  /** Whether it is sent once for each customer and entitlement: in a period, or at all. Default `none`: always. */
+  once?: 'none' | 'period' | 'ever';
+  /** Default `info`. */
+  severity?: Severity;
+  /** What it says, with expressions in braces. */
+  message?: string;
+  /** Channels of the server that it goes to; without them it is an event of the engine. */
+  to?: string[];
+  [extension: `x-${string}`]: unknown;
+}
+
+/** How bad what a notification says is. */
+export type Severity = 'info' | 'warning' | 'critical';
+
+/** Logic of the policy that programs and language models can call. */
+export interface Capability {
+  /** Its name as a tool, instead of its name in the policy. */
+  name?: string;
+  /** What it does, for whoever decides to call it. */
+  description?: string;
+  version?: string;
+  parameters?: Parameter[];
+  /** Plans whose customers may call it; without it all. */
+  plans?: string[];
+  /** Ids of customers who may call it; without it all. */
+  customers?: string[];
+  /** What it answers, an expression. */
+  result: string;
+  [extension: `x-${string}`]: unknown;
+}
+
+/** What a capability takes. */
+export interface Parameter {
+  name: string;
+  /** What it is for. */
+  description?: string;
+  /** Default `string`. */
+  type?: ParameterType;
+  /** Whether it must be given. */
+  required?: boolean;
+  [extension: `x-${string}`]: unknown;
+}
+
+/** The type of a parameter, as JSON Schema names it. */
+export type ParameterType = 'string' | 'number' | 'integer' | 'boolean' | 'array' | 'object';
+
+/** A capability as a tool of the Anthropic Messages API. */
+export interface Tool {
+  name: string;
+  description: string;
+  input_schema: {
+    type: 'object';
+    properties: Record<string, { type: ParameterType; description?: string }>;
+    required: string[];
+  };
+}
+
+/** The block of a message in which a language model calls a tool. */
+export interface ToolUse {
+  type: 'tool_use';
+  id: string;
+  name: string;
+  input?: unknown;
+}
+
+/** The block that answers a {@link ToolUse}. */
+export interface ToolResult {
+  type: 'tool_result';
+  tool_use_id: string;
+  /** Text as it is, other results as JSON; with `is_error` what went wrong. */
+  content: string;
+  is_error?: true;
+}
 
 /** The policy document: the contents of its `policy` key. */
 export interface PolicyDocument {
   credits?: Record<string, Credit>;
   plans?: Record<string, Plan>;
   exchange?: Record<string, unknown>;
-  [field: string]: unknown;
+  notifications?: Record<string, Notification>;
+  capabilities?: Record<string, Capability>;
+  /** Usage learned elsewhere: by entitlement, then segment. */
+  estimates?: Record<string, Record<string, LearnedUsage>>;
+  /** How long an unsettled reservation holds room, ms. */
+  hold_ttl?: number;
+  /** Samples before a customer's own estimate is used. */
+  estimate_min_samples?: number;
+  [extension: `x-${string}`]: unknown;
 }
 
 /** Why a call was denied. */
@@ -359,4 +459,51 @@ export interface EventPayloads {
   'plan-set': { plan: string; definition: Plan };
   'plan-removed': { plan: string; definition: Plan };
   'policy-updated': { changes: Change[] };
+  'logic-error': LogicErrorEvent;
+}
+
+/** Payload of `logic-error`: an expression gave no result, and its fallback was used. */
+export interface LogicErrorEvent {
+  /** Where it stands: `policy.credits.token.overhead`. */
+  path: string;
+  /** Its text. */
+  expression: string;
+  /** Why there was no result. */
+  message: string;
+  /** Line in its text, from 1. */
+  line?: number;
+  /** Column in its text, from 1. */
+  column?: number;
+  /** The customer it was run for. */
+  customer?: Customer;
+  /** The entitlement it was run for. */
+  entitlement?: string;
+}
+
+/** What a notification says. */
+export interface Notice {
+  /** The notification's name. */
+  name: string;
+  severity: Severity;
+  /** Its message, filled in. */
+  message: string;
+  /** The event it matched. */
+  event: LimitrEvent;
+}
+
+/**
+ * Payload of a notification's own event: what it says, beside the payload of the event it matched. Which fields that has
+ * depends on the event.
+ */
+export interface NotificationPayload
+  extends Partial<EventPayloads['meter-overage']>,
+    Partial<EventPayloads['meter-governed']>,
+    Partial<EventPayloads['cap-limit']>,
+    Partial<EventPayloads['customer-set']>,
+    Partial<EventPayloads['customer-plan-changed']>,
+    Partial<EventPayloads['customer-topup-granted']>,
+    Partial<EventPayloads['plan-set']>,
+    Partial<EventPayloads['policy-updated']>,
+    Partial<EventPayloads['logic-error']> {
+  notification: Notice;
 }

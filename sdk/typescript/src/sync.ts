@@ -1,8 +1,11 @@
-import { fromEngine, LimitrError, LimitrValueError } from './errors.js';
+import { at, callArguments, capAt, customerId, entitlementName, holdId, newCustomer, share, whom } from './arguments.js';
+import { fromEngine, LimitrError } from './errors.js';
 import { Handlers } from './events.js';
-import type { CallOptions, CapOptions, EstimateOptions, EventOrOptions, Format, ObserveOptions, OverrideOptions, PlanUsage, ReserveOptions } from './options.js';
+import type { CapOptions, EstimateOptions, EventOrOptions, Format, ObserveOptions, OverrideOptions, PlanUsage, ReserveOptions } from './options.js';
+import { printable } from './printable.js';
 import type {
   Cap,
+  Capability,
   Change,
   Credit,
   Customer,
@@ -13,14 +16,17 @@ import type {
   MarginMeasurement,
   MarginSnapshot,
   Meter,
+  Notification,
   Plan,
   PlanPeriod,
   PolicyDocument,
+  Tool,
+  ToolResult,
+  ToolUse,
 } from './records.js';
-import { amount, type Amount, finite, flag, isRecord, json, record, text } from './values.js';
+import { amount, type Amount, finite, flag, json, record, text, texts } from './values.js';
 import type { Engine } from './wasm.js';
 
-const OPTIONS = new Set(['event', 'overhead', 'caps', 'cap', 'force', 'idempotencyKey']);
 const ALLOWED = 1;
 const EVENTS = 2;
 
@@ -53,7 +59,7 @@ export class SyncLimitr {
   allow(customer: string, entitlement: string, value: Amount = 0, eventOrOptions: EventOrOptions = true): boolean {
     if (typeof value === 'number' && eventOrOptions === true) {
       const engine = this.#live();
-      return this.#outcome(engine.allow(customerId(customer), name(entitlement), finite(value, 'value'), Date.now()));
+      return this.#outcome(engine.allow(customerId(customer), entitlementName(entitlement), finite(value, 'value'), Date.now()));
     }
     return this.#call('allow', callArguments(customer, entitlement, value, eventOrOptions));
   }
@@ -62,7 +68,7 @@ export class SyncLimitr {
   check(customer: string, entitlement: string, value: Amount = 0, eventOrOptions: EventOrOptions = true): boolean {
     if (typeof value === 'number' && eventOrOptions === true) {
       const engine = this.#live();
-      return this.#outcome(engine.check(customerId(customer), name(entitlement), finite(value, 'value'), Date.now()));
+      return this.#outcome(engine.check(customerId(customer), entitlementName(entitlement), finite(value, 'value'), Date.now()));
     }
     return this.#call('check', callArguments(customer, entitlement, value, eventOrOptions));
   }
@@ -70,7 +76,7 @@ export class SyncLimitr {
   /** {@link SyncLimitr.allow} of the limit's increment (1 unless the policy says otherwise). */
   increment(customer: string, entitlement: string, eventOrOptions: EventOrOptions = true): boolean {
     if (eventOrOptions === true) {
-      return this.#outcome(this.#live().increment(customerId(customer), name(entitlement), Date.now()));
+      return this.#outcome(this.#live().increment(customerId(customer), entitlementName(entitlement), Date.now()));
     }
     return this.#call('increment', callArguments(customer, entitlement, undefined, eventOrOptions));
   }
@@ -78,7 +84,7 @@ export class SyncLimitr {
   /** Gives back the limit's increment. */
   decrement(customer: string, entitlement: string, eventOrOptions: EventOrOptions = true): boolean {
     if (eventOrOptions === true) {
-      return this.#outcome(this.#live().decrement(customerId(customer), name(entitlement), Date.now()));
+      return this.#outcome(this.#live().decrement(customerId(customer), entitlementName(entitlement), Date.now()));
     }
     return this.#call('decrement', callArguments(customer, entitlement, undefined, eventOrOptions));
   }
@@ -458,6 +464,64 @@ export class SyncLimitr {
     return this.#call('delete_plan', { id: text(id, 'id') });
   }
 
+  // The policy's logic
+
+  /**
+   * Puts other notifications in the place of the policy's, by name.
+   *
+   * @throws {@link LimitrPolicyError} listing every problem; the policy stays as it was.
+   */
+  setNotifications(notifications: Record<string, Record<string, unknown> | Notification>): boolean {
+    return this.#call('set_notifications', { notifications: record(notifications, 'notifications') });
+  }
+
+  /**
+   * Puts other capabilities in the place of the policy's, by name.
+   *
+   * @throws {@link LimitrPolicyError} listing every problem; the policy stays as it was.
+   */
+  setCapabilities(capabilities: Record<string, Record<string, unknown> | Capability>): boolean {
+    return this.#call('set_capabilities', { capabilities: record(capabilities, 'capabilities') });
+  }
+
+  /** A capability's definition, by its name in the policy or its name as a tool. */
+  capability(name: string): Capability | undefined {
+    return this.#call('capability', { name: text(name, 'name') }) ?? undefined;
+  }
+
+  /**
+   * Checks `args` against a capability's parameters, runs it, and answers with its result.
+   *
+   * `customer` is whom it is run for: the result can ask for that customer's usage, and a capability kept for certain plans
+   * or customers is there for nobody else.
+   *
+   * @throws {@link LimitrError} `unknown_capability`, `unknown_customer`, `bad_argument` with the parameter in its `path`, or
+   * `capability_failed` when there is no result.
+   */
+  runCapability(name: string, args: Record<string, unknown> = {}, customer?: string): unknown {
+    const given = { name: text(name, 'name'), arguments: record(args, 'args') };
+    return this.#call('run_capability', { ...given, ...whom(customer) });
+  }
+
+  /**
+   * The capabilities that `customer` is offered, as `tools` of a request to the Anthropic Messages API.
+   *
+   * @throws {@link LimitrError} `unknown_customer`.
+   */
+  claudeTools(customer?: string): Tool[] {
+    return this.#call('claude_tools', whom(customer));
+  }
+
+  /**
+   * Runs the capability that a `tool_use` block of a message calls, and answers with the block's `tool_result`. What goes
+   * wrong in that is the result, marked `is_error`, for the model to read.
+   *
+   * @throws {@link LimitrError} `bad_argument` for what is no `tool_use` block.
+   */
+  claudeToolUse(block: ToolUse, customer?: string): ToolResult {
+    return this.#call('claude_tool_use', { block: record(block, 'block'), ...whom(customer) });
+  }
+
   /** The policy, as data. */
   record(): { policy: PolicyDocument } {
     return { policy: this.#call('record', {}) };
@@ -506,91 +570,20 @@ export class SyncLimitr {
     try {
       result = engine.call(operation, Date.now());
     } catch (thrown) {
+      // Logic that fails is told of, too.
+      if (typeof thrown === 'string') this.#tell(engine);
       throw fromEngine(thrown);
     }
-    if (this.#handlers.size > 0 && engine.has_events()) this.#handlers.tell(engine.take_events());
+    this.#tell(engine);
     return JSON.parse(result);
+  }
+
+  #tell(engine: Engine): void {
+    if (this.#handlers.size > 0 && engine.has_events()) this.#handlers.tell(engine.take_events());
   }
 
   #outcome(outcome: number): boolean {
     if ((outcome & EVENTS) !== 0) this.#handlers.tell(this.#live().take_events());
     return (outcome & ALLOWED) !== 0;
   }
-}
-
-const customerId = (value: unknown): string => text(value, 'customer');
-const name = (value: unknown): string => text(value, 'entitlement');
-const at = (customer: unknown, entitlement: unknown): { customer: string; entitlement: string } => ({
-  customer: customerId(customer),
-  entitlement: name(entitlement),
-});
-const capAt = (customer: unknown, cap: unknown): { customer: string; id: string } => ({
-  customer: customerId(customer),
-  id: text(cap, 'cap'),
-});
-const share = (percent: unknown, grants: unknown): { percent: boolean; grants: boolean } => ({
-  percent: flag(percent, 'percent'),
-  grants: flag(grants, 'grants'),
-});
-const holdId = (hold: unknown): string | null => (hold === null ? null : text(hold, 'hold'));
-
-function texts(value: unknown, what: string): string[] {
-  if (!Array.isArray(value)) {
-    throw new LimitrValueError(`\`${what}\` must be an array of strings`, { code: 'invalid_argument', path: what });
-  }
-  return value.map((item: unknown, index) => text(item, `${what}[${index}]`));
-}
-
-function newCustomer(
-  id: unknown,
-  plan: unknown,
-  type: unknown,
-  label: unknown,
-  refs: unknown,
-  alts: unknown,
-  metadata: unknown,
-): Record<string, unknown> {
-  return {
-    id: customerId(id),
-    plan: text(plan, 'plan'),
-    type: text(type, 'type'),
-    label: text(label, 'label'),
-    ...(refs === undefined ? {} : { refs: texts(refs, 'refs') }),
-    ...(alts === undefined ? {} : { alts: texts(alts, 'alts') }),
-    ...(metadata === undefined ? {} : { metadata: record(metadata, 'metadata') }),
-  };
-}
-
-function callArguments(customer: unknown, entitlement: unknown, value: unknown, given: unknown): Record<string, unknown> {
-  const call: Record<string, unknown> = at(customer, entitlement);
-  if (value !== undefined) call['value'] = amount(value, 'value');
-  if (!isOptions(given)) return { ...call, event: given };
-  const { event = true, overhead, caps, cap, force, idempotencyKey } = given as CallOptions & { cap?: unknown };
-  call['event'] = event;
-  if (overhead !== undefined) call['overhead'] = amount(overhead, 'overhead');
-  if (caps !== undefined || cap !== undefined) call['cap'] = caps ?? cap;
-  if (force !== undefined) call['force'] = flag(force, 'force');
-  if (idempotencyKey !== undefined) call['idempotency_key'] = text(idempotencyKey, 'idempotencyKey');
-  return call;
-}
-
-function isOptions(given: unknown): boolean {
-  if (!isRecord(given)) return false;
-  const fields = Object.keys(given);
-  return fields.length > 0 && fields.every((field) => OPTIONS.has(field));
-}
-
-const INSPECT = Symbol.for('nodejs.util.inspect.custom');
-const STATISTICS = new Set(['history', 'ewma_rate']);
-
-/** On a console a meter is what it counts. Its statistics are there all the same, for programs and in JSON. */
-function printable(customer: Customer): Customer {
-  const inspect = {
-    enumerable: false,
-    value(this: Meter): unknown {
-      return Object.fromEntries(Object.entries(this).filter(([field]) => !STATISTICS.has(field)));
-    },
-  };
-  for (const meter of Object.values(customer.meters)) Object.defineProperty(meter, INSPECT, inspect);
-  return customer;
 }

@@ -39,6 +39,14 @@ export function record(value: unknown, what: string): Record<string, unknown> {
   throw new LimitrValueError(`\`${what}\` must be an object, got ${kindOf(value)}`, { code: 'invalid_argument', path: what });
 }
 
+/** A list of texts. */
+export function texts(value: unknown, what: string): string[] {
+  if (!Array.isArray(value)) {
+    throw new LimitrValueError(`\`${what}\` must be an array of strings`, { code: 'invalid_argument', path: what });
+  }
+  return value.map((item: unknown, index) => text(item, `${what}[${index}]`));
+}
+
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -25,6 +25,19 @@ afterEach(() => void (Date.now = realNow));
 type Line = [method: string, given: unknown[], expected: unknown] | { later: number };
 const is = (fields: object): { fields: object } => ({ fields });
 
+/** The tool that the shop's capability is. */
+const TOOL = {
+  name: 'check_quota',
+  description: 'Whether so many tokens would be allowed',
+  input_schema: { type: 'object', properties: { tokens: { type: 'integer' } }, required: ['tokens'] },
+};
+const use = (input: object): object => ({ type: 'tool_use', id: 'toolu_1', name: 'check_quota', input });
+const toolOf = (name: string): object => ({
+  name,
+  description: '',
+  input_schema: { type: 'object', properties: {}, required: [] },
+});
+
 const STORIES: Record<string, Line[]> = {
   enforcement: [
     ['allow', ['ann', 'access'], true],
@@ -186,6 +199,25 @@ const STORIES: Record<string, Line[]> = {
     ['deletePlan', ['max'], false],
     ['difference', [{}], is({})],
   ],
+  logic: [
+    ['capability', ['quota'], is({ name: 'check_quota', parameters: [{ name: 'tokens', type: 'integer', required: true }] })],
+    ['capability', ['check_quota'], is({ name: 'check_quota' })],
+    ['capability', ['nothing'], undefined],
+    ['runCapability', ['quota', { tokens: 100 }, 'ann'], true],
+    ['runCapability', ['check_quota', { tokens: 101 }, 'ann'], false],
+    ['claudeTools', ['ann'], [TOOL]],
+    ['claudeTools', [], [TOOL]],
+    ['claudeToolUse', [use({ tokens: 1 }), 'ann'], { type: 'tool_result', tool_use_id: 'toolu_1', content: 'true' }],
+    ['claudeToolUse', [use({ tokens: 'many' }), 'ann'], is({ tool_use_id: 'toolu_1', is_error: true })],
+    ['setCapabilities', [{ ping: { result: "'pong'" }, sum: { result: '[1, 2.5]' }, vip: { plans: ['pro'], result: '1' } }], true],
+    ['runCapability', ['ping'], 'pong'],
+    ['runCapability', ['sum', {}], [1, 2.5]],
+    ['runCapability', ['vip', undefined, 'ben'], 1],
+    ['claudeTools', ['ann'], [toolOf('ping'), toolOf('sum')]],
+    ['claudeTools', ['ben'], [toolOf('ping'), toolOf('sum'), toolOf('vip')]],
+    ['setNotifications', [{ half: { on: 'meter-changed', when: 'crossed(0.5)', once: 'period' } }], true],
+    ['setNotifications', [{}], true],
+  ],
 };
 
 for (const [way, take] of [
@@ -316,6 +348,46 @@ describe('events', () => {
     policy.on('meter-limit', ({ metre }) => metre);
   });
 
+  test('`on` hears a notification by its name, typed too', async () => {
+    using policy = await shop();
+    await policy.setNotifications({
+      eighty_percent: {
+        when: 'crossed(0.8)',
+        severity: 'warning',
+        message: '{customer.label} used {percent()}% of {entitlement}',
+      },
+      denied: { on: ['meter-limit'], severity: 'critical' },
+      began: { on: 'meter-changed', once: 'period' },
+    });
+    const heard: unknown[] = [];
+    const stop = policy.on('eighty_percent', ({ notification, customer, meter }) => {
+      const { severity, message, event }: { severity: 'info' | 'warning' | 'critical'; message: string; event: string } =
+        notification;
+      const used: number | undefined = meter?.value;
+      heard.push([severity, message, event, customer?.id, used]);
+    });
+    // Any text will do, so that names can come from the policy.
+    for (const name of Object.keys(policy.doc.record().policy.notifications ?? {})) {
+      policy.on(name, ({ notification }) => heard.push(notification.name));
+    }
+    await policy.allow('ann', 'tokens', 79);
+    await policy.allow('ann', 'tokens', 2);
+    stop();
+    await policy.allow('ann', 'tokens', 50);
+    await policy.allow('ann', 'tokens', 50, false);
+    assert.deepEqual(heard, [
+      'began',
+      ['warning', 'User used 81% of tokens', 'meter-changed', 'ann', 81],
+      'eighty_percent',
+      'denied',
+    ]);
+    assert.deepEqual((await policy.customer('ann'))?.notified, { began: { tokens: NOON } });
+    // @ts-expect-error The event it matched need not have had a meter.
+    policy.on('eighty_percent', ({ meter }) => meter.value);
+    // @ts-expect-error No event's payload has such a field.
+    policy.on('eighty_percent', ({ metre }) => metre);
+  });
+
   test('a handler added again takes the place of the one before; a removed one is quiet', async () => {
     using policy = await shop();
     const heard: string[] = [];
@@ -355,6 +427,29 @@ test('`using` frees the engine', async () => {
   await assert.rejects(kept.allow('ann', 'tokens'), (error) => error instanceof LimitrError && error.code === 'closed');
 });
 
+test('what a call costs is computed from its data', async () => {
+  using policy = await Limitr.new(
+    POLICY.replace(
+      'overhead_cost: 0.002}',
+      'overhead_cost: 0.002, data: {small: 0.001, big: 0.01}, overhead: "units * data[context.model]"}',
+    ),
+  );
+  await policy.createCustomer('ann');
+  const costs: number[] = [];
+  const errors: [path: string, customer: string | undefined, column: number | undefined][] = [];
+  policy.on('meter-changed', ({ meter }) => costs.push(meter.overhead_diff));
+  policy.on('logic-error', ({ path, customer, column }) => errors.push([path, customer?.id, column]));
+  await policy.allow('ann', 'tokens', 10, { model: 'small' });
+  await policy.allow('ann', 'tokens', 10, { event: { model: 'big' }, idempotencyKey: 'a' });
+  await policy.allow('ann', 'tokens', 10, { overhead: 5 });
+  // Without a result it is the fixed rate, and somebody hears of that: once a minute.
+  assert.equal(await policy.allow('ann', 'tokens', 10, { model: 'new' }), true);
+  assert.equal(await policy.allow('ann', 'tokens', 10), true);
+  assert.deepEqual(costs, [0.01, 0.1, 5, 0.02, 0.02]);
+  assert.deepEqual(errors, [['policy.credits.token.overhead', 'ann', 14]]);
+  assert.equal((await policy.credit('token'))?.overhead, 'units * data[context.model]');
+});
+
 describe('memory stays flat', () => {
   let size: () => number;
   before(async () => {
@@ -383,6 +478,7 @@ describe('memory stays flat', () => {
       const others = (count: number): void => {
         for (let call = 0; call < count; call += 3) {
           policy.sync.customer('ben');
+          policy.sync.runCapability('quota', { tokens: call }, 'ann');
           policy.sync.allow('ben', 'tokens', '1', { event: { call } });
           assert.throws(() => policy.sync.addAltID('ann', 'ben'));
         }

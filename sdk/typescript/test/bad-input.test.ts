@@ -115,6 +115,12 @@ describe('names of 10 MB', () => {
     await assert.rejects(policy.addAltID('ann', HUGE), coded('invalid_id'));
     await assert.rejects(policy.createCustomer('new', HUGE), coded('unknown_plan'));
     await assert.rejects(policy.setPlan(HUGE, {}), coded('bad_name'));
+    assert.equal(await policy.capability(HUGE), undefined);
+    await assert.rejects(policy.runCapability(HUGE), coded('unknown_capability'));
+    await assert.rejects(policy.runCapability('quota', { [HUGE]: 1 }), coded('bad_argument'));
+    await assert.rejects(policy.runCapability('quota', { tokens: 1 }, HUGE), coded('unknown_customer'));
+    await assert.rejects(policy.setCapabilities({ [HUGE]: { result: '1' } }), coded('bad_name'));
+    await assert.rejects(policy.setNotifications({ half: { when: HUGE } }), LimitrPolicyError);
     assert.throws(() => policy.sync.operation(HUGE, {}), coded('bad_operation'));
     await assert.rejects(Limitr.new(HUGE), LimitrPolicyError);
     assert.equal(JSON.stringify(policy.sync.customers()), before);
@@ -133,10 +139,18 @@ describe('names that JavaScript has a meaning for', () => {
       assert.equal(await policy.credit(name), undefined);
       assert.equal(await policy.plan(name), undefined);
       assert.equal(await policy.setCustomerPlan('ann', name), false);
+      await assert.rejects(policy.runCapability(name), coded('unknown_capability'));
+      await assert.rejects(policy.runCapability('quota', own(1)), coded('bad_argument'));
       // And are names like others.
+      await policy.setNotifications(own({ on: 'meter-changed', message: name }));
+      const heard: string[] = [];
+      policy.on(name, ({ notification }) => heard.push(notification.name, notification.message));
+      await policy.setCapabilities({ echo: { parameters: [{ name }], result: 'input' } });
+      assert.deepEqual(await policy.runCapability('echo', own('a')), own('a'));
       await policy.setPlan(name, { entitlements: own({ limit: { credit: 'token', value: 10 } }) });
       await policy.createCustomer(name, name, 'user', 'User', undefined, undefined, own({ deep: own(1) }));
       assert.equal(await policy.allow(name, name, 4, own('data')), true);
+      assert.deepEqual(heard, [name, name]);
       assert.equal((await policy.customer(name))?.plan, name);
       const { [name]: record } = await policy.customers();
       assert.equal(Object.entries(record?.meters ?? {}).find(([entitlement]) => entitlement === name)?.[1].value, 4);
@@ -148,6 +162,82 @@ describe('names that JavaScript has a meaning for', () => {
       assert.equal(({} as Record<string, unknown>)['deep'], undefined);
     });
   }
+});
+
+describe('logic', () => {
+  test('every mistake in new logic is told at once, with its place, and the old stays', async () => {
+    using policy = await shop();
+    await policy.setNotifications({ all: { on: 'meter-changed' } });
+    const [before, heard]: [string, string[]] = [policy.doc.stringify('json'), []];
+    policy.addHandler('all', (name) => heard.push(name));
+    const places = (code: string, problems: object[]) => (error: unknown) => {
+      assert.ok(error instanceof LimitrPolicyError, `${error}`);
+      assert.equal(error.code, code);
+      assert.deepEqual(error.problems.map(({ code, path, within }) => ({ code, path, within })), problems);
+      return true;
+    };
+    const within = (column: number): object => ({ line: 1, column });
+    await assert.rejects(
+      policy.setNotifications({ a: { when: 'event.meter.value > ' }, b: { message: 'of {nobody}' }, c: { on: ['meter'] } }),
+      places('invalid_policy', [
+        { code: 'expression_syntax', path: 'policy.notifications.a.when', within: within(21) },
+        { code: 'expression_type', path: 'policy.notifications.b.message', within: within(5) },
+        { code: 'unknown_event', path: 'policy.notifications.c.on[0]', within: undefined },
+      ]),
+    );
+    await assert.rejects(
+      policy.setCapabilities({ a: {}, b: { result: '1 + "a"' }, 'no tool': { result: '1' } }),
+      LimitrPolicyError,
+    );
+    for (const odd of [5, null, [], 'text', { on: 5 }, { when: {} }, { severity: 'loud' }, { wehn: 'true' }]) {
+      await assert.rejects(policy.setNotifications({ odd } as never), typed, shown(odd));
+      await assert.rejects(policy.setCapabilities({ odd } as never), typed, shown(odd));
+    }
+    assert.equal(policy.doc.stringify('json'), before);
+    await policy.allow('ann', 'tokens', 1);
+    assert.deepEqual(heard, ['meter-changed', 'all']);
+  });
+
+  test('arguments that a capability does not take', async () => {
+    using policy = await shop();
+    for (const args of [{}, { tokens: null }, { tokens: '5' }, { tokens: 1.5 }, { tokens: [5] }, { tokens: {} }]) {
+      await assert.rejects(policy.runCapability('quota', args, 'ann'), (error) => {
+        coded('bad_argument')(error);
+        assert.equal((error as LimitrError).path, 'quota.tokens');
+        return true;
+      });
+    }
+    await assert.rejects(policy.runCapability('quota', { tokens: 1, token: 1 }, 'ann'), coded('bad_argument'));
+    await assert.rejects(policy.runCapability('quota', { tokens: 1 }, 'nobody'), coded('unknown_customer'));
+    await assert.rejects(policy.runCapability('quotas', { tokens: 1 }, 'ann'), coded('unknown_capability'));
+    const failed: string[] = [];
+    policy.on('logic-error', ({ message }) => failed.push(message));
+    await assert.rejects(policy.runCapability('quota', { tokens: 1 }), coded('capability_failed'));
+    assert.deepEqual(failed, ['`check` needs a customer, and none is given']);
+    await assert.rejects(policy.claudeTools('nobody'), coded('unknown_customer'));
+  });
+
+  test('blocks that are no tool_use, and what a model may put into one', async () => {
+    using policy = await shop();
+    const before = JSON.stringify(policy.sync.customers());
+    const block = { type: 'tool_use', id: 'toolu_1', name: 'check_quota', input: { tokens: 1 } } as const;
+    for (const odd of [
+      {},
+      { ...block, type: 'text' },
+      { ...block, id: 5 },
+      { ...block, name: null },
+      { type: 'tool_use', id: 'toolu_1' },
+    ]) {
+      await assert.rejects(policy.claudeToolUse(odd as never, 'ann'), coded('bad_argument'), shown(odd));
+    }
+    for (const input of [undefined, null, {}, [], 'text', 5, { tokens: 'x' }, { tokens: 1e308 }, { tokens: 1, sql: '' }]) {
+      const result = await policy.claudeToolUse({ ...block, input }, 'ann');
+      assert.deepEqual([result.type, result.tool_use_id, result.is_error], ['tool_result', 'toolu_1', true], shown(input));
+      assert.ok(result.content.length > 0);
+    }
+    assert.equal((await policy.claudeToolUse({ ...block, name: HUGE }, 'ann')).is_error, true);
+    assert.equal(JSON.stringify(policy.sync.customers()), before);
+  });
 });
 
 describe('policies', () => {

@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
-import { Limitr, LimitrError, LimitrPolicyError } from '../dist/node.js';
+import { Limitr, LimitrError, LimitrPolicyError, type SyncLimitr } from '../dist/node.js';
+import { isRecord } from '../dist/values.js';
 import { sequentialIds } from '../dist/wasm.js';
 import { temporaryFolder } from './support/folders.js';
 import { randomScenario } from './support/random.js';
@@ -41,6 +42,8 @@ describe('random calls', () => {
       'set_customer_plan',
       'add_customer_cap',
       'apply_customer_topup',
+      'run_capability',
+      'claude_tool_use',
     ]) {
       const results = new Set(steps.filter((step) => step.verb === verb).map((step) => step.result ?? 'error'));
       assert.ok(results.size > 1, `${verb} always comes to ${[...results]}`);
@@ -53,6 +56,11 @@ describe('random calls', () => {
       'meter-reset',
       'meter-governed',
       'cap-limit',
+      'logic-error',
+      'most',
+      'often',
+      'odd',
+      'moved',
     ]) {
       assert.ok(events.has(event), `${event} never happens`);
     }
@@ -112,8 +120,40 @@ function asJson(policy: Limitr, step: Step): Outcome {
 
 const METHODS = ['allow', 'check', 'increment', 'decrement'] as const;
 
+/** The call of the method that asks for the policy's logic. */
+function logic(sync: SyncLimitr, verb: string, args: Record<string, any>): (() => unknown) | undefined {
+  const { name, customer, block, ...others } = args;
+  const { arguments: input, notifications, capabilities, ...more } = others;
+  if (Object.keys(more).length > 0) return undefined;
+  switch (verb) {
+    case 'set_notifications':
+      return isRecord(notifications) ? () => sync.setNotifications(notifications as never) : undefined;
+    case 'set_capabilities':
+      return isRecord(capabilities) ? () => sync.setCapabilities(capabilities as never) : undefined;
+    case 'capability':
+      return () => sync.capability(name) ?? null;
+    case 'run_capability':
+      return input === undefined || isRecord(input) ? () => sync.runCapability(name, input, customer) : undefined;
+    case 'claude_tools':
+      return () => sync.claudeTools(customer);
+    case 'claude_tool_use':
+      return isRecord(block) ? () => sync.claudeToolUse(block as never, customer) : undefined;
+    default:
+      return undefined;
+  }
+}
+
 function byMethod(policy: Limitr, step: Step): Outcome {
-  const { customer, entitlement, value, ...others } = JSON.parse(step.args);
+  const args = JSON.parse(step.args);
+  const asked = logic(policy.sync, step.verb, args);
+  if (asked !== undefined) {
+    return outcome(() => {
+      const { text, result } = seen(policy, asked);
+      assert.deepEqual(result, JSON.parse(text), 'what the method returns is what the engine said');
+      return text;
+    });
+  }
+  const { customer, entitlement, value, ...others } = args;
   const method = METHODS.find((name) => name === step.verb);
   const plain = Object.keys(others).length === 0 && (value === undefined || typeof value === 'number');
   if (method === undefined || !plain || typeof customer !== 'string' || typeof entitlement !== 'string') {

@@ -29,8 +29,9 @@ describe('README', () => {
     for (const beside of ['tsx', 'typescript', '@types/node']) {
       symlinkSync(join(PACKAGE, 'node_modules', beside), join(folder, 'node_modules', beside));
     }
-    const policy = all.find(({ language }) => language === 'yaml');
-    writeFileSync(join(folder, 'policy.yaml'), policy?.text ?? '');
+    for (const policy of all.filter(({ language }) => language === 'yaml')) {
+      writeFileSync(join(folder, nameOf(policy)), policy.text);
+    }
     writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
     for (const program of programs) writeFileSync(join(folder, file(program)), program.text);
   });
@@ -74,6 +75,13 @@ describe('README', () => {
     assert.deepEqual(missing, []);
   });
 });
+
+/** The name of a file, from what is said right before it. */
+function nameOf({ line }: Block): string {
+  const said = readme.split('\n', line - 1).join('\n');
+  const [, name] = /`([\w.]+)`:\n\n$/.exec(`${said}\n`) ?? assert.fail(`line ${line}: the file has no name`);
+  return name as string;
+}
 
 /** Fenced blocks, in their order. */
 function blocks(page: string): Block[] {

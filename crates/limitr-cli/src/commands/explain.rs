@@ -27,7 +27,10 @@ pub(super) fn run(arguments: &Explain, out: &mut dyn Write) -> Outcome {
         }
         ask("create_customer", json!({"id": customer, "plan": plan}))?;
     }
-    let call = json!({"customer": customer, "entitlement": entitlement, "value": value, "force": force});
+    let mut call = json!({"customer": customer, "entitlement": entitlement, "value": value, "force": force});
+    if let (Some(data), Some(fields)) = (&arguments.event, call.as_object_mut()) {
+        fields.insert("event".to_owned(), data.clone());
+    }
     let explanation = ask("explain", call)?;
     if arguments.json {
         writeln!(out, "{explanation}")?;

@@ -226,7 +226,7 @@ impl Session {
             "decrement" | "check_decrement" => Some(-self.read("cost", fields)?),
             "set" => Some(fields.get("value")?.as_f64()? - self.read("value", fields)?),
             "reserve" => {
-                for argument in ["context", "basis", "segment", "ttl", "quantile"] {
+                for argument in ["basis", "segment", "ttl", "quantile"] {
                     fields.remove(argument);
                 }
                 None

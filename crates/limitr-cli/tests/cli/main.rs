@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod exec;
+mod guides;
 mod policies;
 mod scenarios;
 mod usage;

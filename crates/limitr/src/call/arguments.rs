@@ -12,6 +12,12 @@ pub(super) fn only<'a>(mut fields: Fields<'a>, name: &'static str) -> Result<&'a
     fields.finish().map(|()| text)
 }
 
+/// The one argument of operations that have one, of any type.
+pub(super) fn only_json<'a>(mut fields: Fields<'a>, name: &'static str) -> Result<&'a Value, Error> {
+    let value = fields.required(name).json();
+    fields.finish().map(|()| value.unwrap_or(&Value::Null))
+}
+
 /// The two arguments of operations that have two, both texts.
 pub(super) fn both<'a>(
     mut fields: Fields<'a>,
@@ -42,12 +48,18 @@ pub(super) fn call<'a>(fields: &mut Fields<'a>) -> Call<'a> {
 
 /// What a call says to listeners, its cost and its key.
 pub(super) fn told<'a>(fields: &mut Fields<'a>, mut call: Call<'a>) -> Call<'a> {
-    let event = fields.either("event", &["context"]);
-    call = match fields.given(event).json() {
-        Some(Value::Bool(true) | Value::Null) | None => call,
-        Some(Value::Bool(false)) => call.silent(),
-        Some(data) => call.event(data.clone()),
-    };
+    // Data goes by either name; beside `context`, `event` says whether there are events.
+    let context = fields.optional("context").json();
+    let event = fields.given("event");
+    match (event.json(), context) {
+        (Some(Value::Bool(false)), _) => call = call.silent(),
+        (Some(Value::Bool(true) | Value::Null) | None, _) => {}
+        (Some(data), None) => call = call.event(data.clone()),
+        (Some(_), Some(_)) => event.expected("true or false, beside `context`"),
+    }
+    if let Some(data) = context {
+        call = call.event(data.clone());
+    }
     if let Some(overhead) = fields.optional("overhead").quantity() {
         call = call.overhead(overhead);
     }

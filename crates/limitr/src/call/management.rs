@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::arguments::{both, new_customer, only, place};
+use super::arguments::{both, new_customer, only, only_json, place};
 use super::{Operation, json_of};
 use crate::engine::{CapChange, NewCap, PlanUsage, UsageItem};
 use crate::fields::Fields;
@@ -131,12 +131,6 @@ fn plan_margin(limitr: &Limitr, mut fields: Fields<'_>) -> Result<Value, Error> 
     let scaled = fields.flag("scaled", true);
     fields.finish()?;
     limitr.margin_snapshot(plan, &usage, scaled).map(json_of)
-}
-
-/// The one argument of operations that have one, of any type.
-fn only_json<'a>(mut fields: Fields<'a>, name: &'static str) -> Result<&'a Value, Error> {
-    let value = fields.required(name).json();
-    fields.finish().map(|()| value.unwrap_or(&Value::Null))
 }
 
 /// A cap of a customer, and whether what is done to it is told.

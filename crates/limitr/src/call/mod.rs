@@ -3,6 +3,7 @@
 //! One boundary for everything that is not Rust: conformance scenarios, the command line, WebAssembly and HTTP.
 
 mod arguments;
+mod logic;
 mod management;
 mod reads;
 mod usage;
@@ -18,7 +19,7 @@ use crate::{Amount, Error, Limitr};
 type Operation = (&'static str, fn(&Limitr, Fields<'_>) -> Result<Value, Error>);
 
 fn table() -> impl Iterator<Item = &'static Operation> + Clone {
-    [usage::OPERATIONS, reads::OPERATIONS, management::OPERATIONS].into_iter().flatten()
+    [usage::OPERATIONS, reads::OPERATIONS, management::OPERATIONS, logic::OPERATIONS].into_iter().flatten()
 }
 
 /// The names of all operations that [`call`] runs; some operations have several.
@@ -129,7 +130,11 @@ mod tests {
             (json!({"customer": 5}), "allow.customer", "invalid type: integer `5`, expected a string"),
             (json!({"force": null}), "allow.force", "invalid type: null, expected a boolean"),
             (json!({"valeu": 5, "customer": 5}), "allow.valeu", "unknown field `valeu`, did you mean `value`?"),
-            (json!({"event": 1, "context": 2}), "allow.context", "duplicate field `event`"),
+            (
+                json!({"event": 1, "context": 2}),
+                "allow.event",
+                "invalid type: integer `1`, expected true or false, beside `context`",
+            ),
             (
                 json!({"caps": [{"value": 1, "scope": ["a", 2]}]}),
                 "allow.caps[0].scope[1]",

@@ -9,8 +9,11 @@ mod grants;
 mod resolve;
 mod trace;
 
+use serde_json::Value;
+
 use crate::amount::Amount;
-use crate::policy::{Bucket, Compiled, CompiledEntitlement, CompiledLimit, CompiledPlan, Mode};
+use crate::logic::{Circumstances, LogicError, Person};
+use crate::policy::{Bucket, Compiled, CompiledCredit, CompiledEntitlement, CompiledLimit, CompiledPlan, Mode};
 use crate::state::{BucketState, Cap, Locked, Meter};
 use crate::{Denial, Quantity};
 
@@ -28,6 +31,8 @@ pub(crate) struct Request<'a> {
     pub(crate) wish: &'a Wish<'a>,
     /// The call's cost in runes, instead of the credit's rate.
     pub(crate) overhead: Option<Amount>,
+    /// The call's event data, which its cost may follow from.
+    pub(crate) data: Option<&'a Value>,
     /// Ceilings of this call alone.
     pub(crate) caps: &'a [Cap],
     /// It has already happened: record it.
@@ -101,6 +106,8 @@ pub(crate) struct Metered<'p> {
     pub(crate) overhead_after: Amount,
     /// Runes of cost.
     pub(crate) overhead: Amount,
+    /// Why the cost is the credit's rate and not what the policy computes.
+    pub(crate) cost_error: Option<Box<LogicError>>,
     /// Units past the limit, before grants.
     pub(crate) overage: Amount,
     /// What the units past the limit are worth at list price; none without a price.
@@ -190,7 +197,7 @@ fn steps<'p>(
     decided.now = now;
     let Some(limit) = limit_in_force(policy, people, &site, now) else { return Ok(()) };
     let meter = people.get(site.owner).and_then(|owner| owner.meters.get_name(&site.entitlement.name));
-    decided.metered = measure(limit, meter, request, now);
+    decided.metered = measure(limit, &site, people, meter, request, now);
     let outcome = match &mut decided.metered {
         Some(metered) => {
             trace.step("amounts", || trace::amounts(metered));
@@ -227,7 +234,14 @@ pub(crate) fn limit_in_force<'p>(
 
 /// The period and the amounts (steps 3 and 4). `None`: a number cannot be used.
 #[inline(always)]
-fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request<'_>, now: i64) -> Option<Metered<'p>> {
+fn measure<'p>(
+    limit: LimitInForce<'p>,
+    site: &Site<'_>,
+    people: &Locked<'_, '_>,
+    meter: Option<&Meter>,
+    request: &Request<'_>,
+    now: i64,
+) -> Option<Metered<'p>> {
     let stored = meter.map_or(Amount::ZERO, |meter| meter.value);
     let roll = meter.and_then(|meter| limit.period?.rolled(meter.started, now));
     let (before, overhead_before) = match (meter, roll) {
@@ -250,8 +264,14 @@ fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request
             _ => (after, requested),
         }
     };
+    let mut cost_error = None;
     let overhead = match request.overhead {
         Some(overhead) => overhead,
+        None if limit.credit.cost.is_some() => {
+            let caller = people.caller()?;
+            let person = Person { customer: caller, plan: Some(&site.plan.name) };
+            cost(&limit.credit, delta, request.data, &person, &mut cost_error)?
+        }
         None if limit.credit.overhead_cost.is_zero() => Amount::ZERO,
         None => delta.checked_mul(limit.credit.overhead_cost)?,
     };
@@ -269,6 +289,7 @@ fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request
         overhead_before,
         overhead_after,
         overhead,
+        cost_error,
         overage,
         price_diff,
         drawn: None,
@@ -277,6 +298,25 @@ fn measure<'p>(limit: LimitInForce<'p>, meter: Option<&Meter>, request: &Request
         tokens: None,
         limit,
     })
+}
+
+/// What `units` of a credit cost the provider: by its expression, or where there is none or it fails by its rate. None out of
+/// range.
+pub(crate) fn cost(
+    credit: &CompiledCredit,
+    units: Amount,
+    data: Option<&Value>,
+    customer: &Person<'_>,
+    error: &mut Option<Box<LogicError>>,
+) -> Option<Amount> {
+    // An access check costs nothing.
+    if let Some(cost) = credit.cost.as_ref().filter(|_| !units.is_zero()) {
+        match cost.of(&credit.definition, Circumstances { units, context: data, customer }) {
+            Ok(overhead) => return Some(overhead),
+            Err(failed) => *error = Some(failed),
+        }
+    }
+    units.checked_mul(credit.overhead_cost)
 }
 
 /// Units past both the limit and the meter; none where nothing past the limit is billed.

@@ -71,7 +71,9 @@ pub(super) fn amounts(metered: &Metered<'_>) -> Found {
     ];
     numbers.extend(metered.price_diff.map(|price| ("price", price)));
     let period = if metered.roll.is_some() { ", in a new period" } else { "" };
-    (format!("{} `{}`{period}", metered.delta, metered.limit.credit.name), numbers)
+    let failed = metered.cost_error.as_ref();
+    let failed = failed.map_or_else(String::new, |error| format!(", cost by the fixed rate: {}", error.message));
+    (format!("{} `{}`{period}{failed}", metered.delta, metered.limit.credit.name), numbers)
 }
 
 pub(super) fn grants(asked: Amount, drawn: &Drawn) -> Found {

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use crate::decide::{Change, Decided, Metered, Request, Site};
-use crate::events::{CapEvent, Event, GovernorNumbers, MeterEvent, MeterNumbers, Payload};
+use crate::events::{CapEvent, Event, GovernorNumbers, LogicErrorEvent, MeterEvent, MeterNumbers, Payload};
+use crate::logic::LogicError;
 use crate::policy::Compiled;
-use crate::state::{CALLER, Cap, Customer, Locked};
+use crate::state::{CALLER, Cap, Customer, Locked, Name};
 use crate::{Amount, Denial};
 
 /// The events of one call, in order: meter-reset, the call's own, cap-threshold-crossed, customer-set.
@@ -15,12 +16,17 @@ pub(super) fn call(
     change: &Change,
     people: &Locked<'_, '_>,
     request: &Request<'_>,
-    data: Option<&Value>,
 ) -> Vec<Event> {
     let (Some(site), Some(metered)) = (&decided.site, &decided.metered) else { return Vec::new() };
     let Some(owner) = people.get(site.owner) else { return Vec::new() };
-    let scene = Scene { policy, site, metered, data };
+    let scene = Scene { policy, site, metered, data: request.data };
     let mut events = Vec::new();
+    if let (Some(error), Some(cost)) = (&metered.cost_error, &metered.limit.credit.cost)
+        && cost.is_due(decided.now)
+    {
+        let caller = people.caller().map(|caller| record(policy, caller));
+        events.push(logic_error(error, caller, Some(site.entitlement.name.clone())));
+    }
     if metered.roll.is_some() {
         events.push(scene.reset(owner));
     }
@@ -68,6 +74,13 @@ pub(super) fn call(
 /// An event whose payload is a customer's record.
 pub(super) fn customer_event(name: &str, policy: &Compiled, customer: &Customer) -> Event {
     Event::new(name, Payload::Customer(Box::new(record(policy, customer))))
+}
+
+/// What is sent of a piece of logic that gave no result.
+pub(super) fn logic_error(error: &LogicError, customer: Option<Customer>, entitlement: Option<Name>) -> Event {
+    let LogicError { place, expression, message, at, .. } = error.clone();
+    let payload = LogicErrorEvent { path: place, expression, message, at, customer, entitlement };
+    Event::new("logic-error", Payload::LogicError(Box::new(payload)))
 }
 
 /// A customer as records show it: what follows from the policy's rates is left out.

@@ -52,6 +52,26 @@ impl<'a, V: Into<Quantity<'a>>> From<(&str, V)> for CallCap<'a> {
     }
 }
 
+impl CallCap<'_> {
+    /// In a form that equals for equal caps.
+    pub(super) fn canonical(&self) -> serde_json::Value {
+        let cap = &self.0;
+        serde_json::json!([
+            cap.value.canonical(),
+            cap.id,
+            cap.credit,
+            cap.exchangeable,
+            [cap.overage_only, cap.ignore_grants, cap.observe_only, cap.overhead_cost],
+            [cap.follow_decrements, cap.hard_trailing, cap.shared, cap.resets],
+            cap.shared_with,
+            cap.scope,
+            cap.reset_inc,
+            cap.reset_sch,
+            cap.expires_on,
+        ])
+    }
+}
+
 impl<'a> From<NewCap<'a>> for CallCap<'a> {
     fn from(cap: NewCap<'a>) -> Self {
         Self(cap)

@@ -28,20 +28,12 @@ pub struct Call<'a> {
     pub(super) customer: &'a str,
     pub(super) entitlement: &'a str,
     pub(super) wish: Wish<'a>,
-    pub(super) event: EventData,
+    pub(super) silent: bool,
+    pub(super) data: Option<Value>,
     pub(super) overhead: Option<Quantity<'a>>,
     pub(super) caps: Vec<CallCap<'a>>,
     pub(super) force: bool,
     pub(super) key: Option<&'a str>,
-}
-
-/// What a call says to listeners.
-#[derive(Debug, Clone, Default)]
-pub(super) enum EventData {
-    #[default]
-    Plain,
-    Silent,
-    With(Value),
 }
 
 /// A decision and how it came about.
@@ -61,7 +53,8 @@ impl<'a> Call<'a> {
             customer,
             entitlement,
             wish: Wish::Units(Quantity::ZERO),
-            event: EventData::Plain,
+            silent: false,
+            data: None,
             overhead: None,
             caps: Vec::new(),
             force: false,
@@ -75,15 +68,15 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Data for listeners, and for whatever the policy reads from events.
+    /// Data for listeners, and for what the policy's expressions compute from it, such as the call's cost.
     pub fn event(mut self, data: impl Into<Value>) -> Self {
-        self.event = EventData::With(data.into());
+        self.data = Some(data.into());
         self
     }
 
     /// Sends no event.
     pub fn silent(mut self) -> Self {
-        self.event = EventData::Silent;
+        self.silent = true;
         self
     }
 
@@ -137,12 +130,9 @@ impl<'a> Call<'a> {
             Wish::Decrement => "decrement".to_owned(),
             Wish::To(quantity) => format!("to {}", quantity.canonical()),
         };
-        let event = match &self.event {
-            EventData::With(data) => data.to_string(),
-            EventData::Plain | EventData::Silent => String::new(),
-        };
         let overhead = self.overhead.as_ref().map(Quantity::canonical);
-        digest(&format!("{:?}", (self.entitlement, wish, event, overhead, &self.caps, self.force)))
+        let caps: Vec<Value> = self.caps.iter().map(CallCap::canonical).collect();
+        digest(&serde_json::json!([self.entitlement, wish, self.data, overhead, caps, self.force]).to_string())
     }
 }
 
@@ -204,7 +194,8 @@ impl Limitr {
                     return if replay.call == *fingerprint { Ok(replay.decision.clone()) } else { Err(mismatch(key)) };
                 }
             }
-            let decision = commit(policy, people, &request, &call.event, || now, heard, &mut events);
+            let heard = heard && !call.silent;
+            let decision = commit(policy, people, &request, || now, heard, &mut events);
             if let (Some(key), Some(fingerprint), true) = (call.key, fingerprint, decision.allowed)
                 && let Some(caller) = people.get_mut(CALLER)
             {
@@ -217,7 +208,7 @@ impl Limitr {
         outcome.unwrap_or(Ok(Decision::denied(Denial::UnknownCustomer)))
     }
 
-    /// [`Limitr::check`] with options; event data and the idempotency key are not looked at.
+    /// [`Limitr::check`] with options; the idempotency key is not looked at.
     ///
     /// # Errors
     /// `unknown_credit` or `refused_cap` for a cap of the call that cannot be used.
@@ -249,19 +240,19 @@ impl Limitr {
 
     /// The common call: no options, so nothing that can fail.
     fn run(&self, customer: &str, entitlement: &str, wish: &Wish<'_>) -> Decision {
-        let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
+        let request = Request { entitlement, wish, overhead: None, data: None, caps: &[], force: false };
         let heard = self.heard();
         let mut events = Vec::new();
         let mut decision = Decision::denied(Denial::UnknownCustomer);
         self.store.enter(customer, |policy, people| {
-            decision = commit(policy, people, &request, &EventData::Plain, || self.clock.now(), heard, &mut events);
+            decision = commit(policy, people, &request, || self.clock.now(), heard, &mut events);
         });
         self.tell(events);
         decision
     }
 
     fn ask(&self, customer: &str, entitlement: &str, wish: &Wish<'_>) -> Decision {
-        let request = Request { entitlement, wish, overhead: None, caps: &[], force: false };
+        let request = Request { entitlement, wish, overhead: None, data: None, caps: &[], force: false };
         let mut decision = Decision::denied(Denial::UnknownCustomer);
         self.store.enter(customer, |policy, people| {
             let mut decided = Decided::nothing();
@@ -278,7 +269,6 @@ pub(super) fn commit(
     policy: &Compiled,
     people: &mut Locked<'_, '_>,
     request: &Request<'_>,
-    event: &EventData,
     clock: impl FnOnce() -> i64,
     heard: bool,
     events: &mut Vec<Event>,
@@ -287,11 +277,7 @@ pub(super) fn commit(
     decide::decide(&mut decided, policy, people, request, clock, &mut Silent);
     let change = decide::apply(&decided, people);
     if heard {
-        match event {
-            EventData::Silent => {}
-            EventData::Plain => *events = announce::call(policy, &decided, &change, people, request, None),
-            EventData::With(data) => *events = announce::call(policy, &decided, &change, people, request, Some(data)),
-        }
+        *events = announce::call(policy, &decided, &change, people, request);
     }
     summary(&decided, people)
 }
@@ -301,7 +287,14 @@ fn request<'a>(call: &'a Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {
         Some(overhead) => Some(overhead.in_unit(crate::policy::Unit::FLOAT)?),
         None => None,
     };
-    Some(Request { entitlement: call.entitlement, wish: &call.wish, overhead, caps, force: call.force })
+    Some(Request {
+        entitlement: call.entitlement,
+        wish: &call.wish,
+        overhead,
+        data: call.data.as_ref(),
+        caps,
+        force: call.force,
+    })
 }
 
 /// What the caller is told.

@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Limitr, NewCap};
-use crate::decide::{LimitInForce, limit_in_force};
+use crate::decide::{LimitInForce, cost, limit_in_force};
 use crate::fields::Field;
+use crate::logic::Person;
 use crate::policy::{Map, Period, PlanPeriod};
-use crate::state::{CALLER, Cap};
+use crate::state::{CALLER, Cap, Customer, DEFAULT_LABEL, DEFAULT_TYPE};
 use crate::{Amount, Error, Quantity};
 
 /// Revenue, cost and margin, in runes.
@@ -44,8 +45,10 @@ pub struct UsageItem<'a> {
     pub value: Quantity<'a>,
     /// Another limit than the plan's.
     pub limit: Option<Quantity<'a>>,
-    /// Cost in runes, instead of the credit's rate.
+    /// Cost in runes, instead of the credit's own.
     pub overhead: Option<Amount>,
+    /// Data that the credit's cost may follow from, as a call's event data.
+    pub context: Option<&'a Value>,
 }
 
 impl<'a> UsageItem<'a> {
@@ -57,9 +60,8 @@ impl<'a> UsageItem<'a> {
                     value: fields.required("value").quantity().unwrap_or_default(),
                     limit: fields.optional("limit").quantity(),
                     overhead: fields.optional("overhead").amount(),
+                    context: fields.optional("context").json(),
                 };
-                // Data for expressions of cost, for one.
-                fields.rest();
                 fields.finish().map(|()| item)
             }),
             Some(Value::Number(_) | Value::String(_)) => field.quantity().map(Self::from),
@@ -73,7 +75,7 @@ impl<'a> UsageItem<'a> {
 
 impl<'a, V: Into<Quantity<'a>>> From<V> for UsageItem<'a> {
     fn from(value: V) -> Self {
-        Self { value: value.into(), limit: None, overhead: None }
+        Self { value: value.into(), limit: None, overhead: None, context: None }
     }
 }
 
@@ -140,6 +142,8 @@ impl Limitr {
         let policy = self.current_policy();
         let Some(plan) = policy.plan(plan) else { return Ok(None) };
         let mut margin = CustomerMargin::default();
+        let anybody = Customer::new("".into(), DEFAULT_TYPE.into(), DEFAULT_LABEL.into());
+        let person = Person { customer: &anybody, plan: Some(&plan.name) };
         for (name, item) in usage {
             let path = format!("entitlements.{name}");
             let Some(entitlement) = plan.entitlements.get(name.as_str()) else {
@@ -158,7 +162,7 @@ impl Limitr {
             let times = if scaled { periods(plan.definition.period, limit.period) } else { Amount::ONE };
             let cost = match item.overhead {
                 Some(cost) => cost,
-                None => value.checked_mul(limit.credit.overhead_cost).ok_or_else(out_of_range)?,
+                None => cost(&limit.credit, value, item.context, &person, &mut None).ok_or_else(out_of_range)?,
             };
             let revenue = revenue(&limit, value, bound).and_then(|revenue| revenue.checked_mul(times));
             margin.add(name, revenue.ok_or_else(out_of_range)?, cost.checked_mul(times).ok_or_else(out_of_range)?);

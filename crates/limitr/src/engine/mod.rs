@@ -1,7 +1,9 @@
 //! `Limitr`: the facade that ties policy, state and events together.
 
+mod alerts;
 mod announce;
 mod balances;
+mod capabilities;
 mod customers;
 mod enforce;
 mod margin;
@@ -57,6 +59,8 @@ pub struct Limitr {
     listeners: RwLock<Arc<Vec<Listener>>>,
     /// Whether anybody listens, for a look that costs nothing.
     heard: AtomicBool,
+    /// Whether the policy has notifications of its own events.
+    alerted: AtomicBool,
     next_listener: AtomicU64,
     clock: Box<dyn Clock>,
     ids: Box<dyn IdSource>,
@@ -130,6 +134,7 @@ impl Builder {
         let limitr = Limitr {
             learned: Learned::default(),
             store: Store::new(&policy),
+            alerted: AtomicBool::new(!policy.alerts.is_empty()),
             policy: RwLock::new(policy),
             listeners: RwLock::default(),
             heard: AtomicBool::new(false),
@@ -230,13 +235,14 @@ impl Limitr {
     #[inline]
     fn tell(&self, events: Vec<Event>) {
         if !events.is_empty() {
-            self.tell_listeners(&events);
+            self.tell_listeners(events);
         }
     }
 
-    fn tell_listeners(&self, events: &[Event]) {
+    fn tell_listeners(&self, events: Vec<Event>) {
+        let events = if self.alerted.load(Ordering::Acquire) { self.with_alerts(events) } else { events };
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for event in events {
+        for event in &events {
             for listener in listeners.iter() {
                 // The hook has reported the panic; the call it happened after is complete.
                 drop(catch_unwind(AssertUnwindSafe(|| (listener.hear)(event))));
@@ -250,6 +256,7 @@ impl Limitr {
         let (policy, result) = change(&self.current_policy())?;
         let policy = Arc::new(policy);
         self.store.set_policy(&policy);
+        self.alerted.store(!policy.alerts.is_empty(), Ordering::Release);
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
         Ok(result)
     }

@@ -74,10 +74,26 @@ impl Limitr {
             let changes = difference(&before.source, &policy);
             Ok((Compiled::new(policy), changes))
         })?;
+        self.tell_changes(changes);
+        Ok(())
+    }
+
+    /// Changes the policy's document, and says what is different then.
+    pub(super) fn change_policy(&self, change: impl FnOnce(&mut Policy)) -> Result<(), Error> {
+        let changes = self.edit(|before| {
+            let mut policy = before.source.clone();
+            change(&mut policy);
+            let changes = difference(&before.source, &policy);
+            Ok((checked(policy)?, changes))
+        })?;
+        self.tell_changes(changes);
+        Ok(())
+    }
+
+    fn tell_changes(&self, changes: Vec<Change>) {
         if self.heard() {
             self.tell(vec![Event::new("policy-updated", Payload::Policy(Box::new(PolicyEvent { changes })))]);
         }
-        Ok(())
     }
 
     /// What is different in `other`, by meaning: names and values, not text.

@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Limitr;
-use super::enforce::{Call, EventData};
-use crate::decide::{Decided, Request, Silent, Site, Wish, decide, limit_in_force, owner_of, plan_of};
+use super::enforce::Call;
+use crate::decide::{Decided, Request, Silent, Site, Wish, cost, decide, limit_in_force, owner_of, plan_of};
+use crate::logic::Person;
 use crate::policy::{Compiled, CompiledEntitlement, Unit};
 use crate::state::{ALL, CALLER, Hold, Locked, Meter, Sample, learn, quantile_z};
 use crate::{Amount, Error, Quantity};
@@ -216,7 +217,8 @@ impl Limitr {
                 }
             }
         };
-        let request = Request { entitlement: reserve.entitlement, wish: &wish, overhead, caps: &[], force: false };
+        let (entitlement, data) = (reserve.entitlement, reserve.basis.context);
+        let request = Request { entitlement, wish: &wish, overhead, data, caps: &[], force: false };
         let ttl = reserve.ttl.unwrap_or(policy.source.hold_ttl);
         if ttl <= 0 {
             return None;
@@ -275,11 +277,7 @@ impl Limitr {
         let dropped = dropped.filter(|hold| now < hold.expires_on);
         let decision = self.allow_with(call.clone())?;
         if decision.allowed {
-            let context = match &call.event {
-                EventData::With(data) => Some(data),
-                EventData::Plain | EventData::Silent => None,
-            };
-            let basis = Basis { basis: None, segment: None, context };
+            let basis = Basis { basis: None, segment: None, context: call.data.as_ref() };
             if let Wish::Units(value) = call.wish {
                 self.learn(call.customer, call.entitlement, &value, call.overhead.as_ref(), &basis, dropped.as_ref());
             }
@@ -382,7 +380,10 @@ impl Limitr {
             let value = value.in_unit(limit.credit.unit)?;
             let overhead = match overhead {
                 Some(overhead) => overhead.in_unit(Unit::FLOAT)?,
-                None => value.checked_mul(limit.credit.overhead_cost)?,
+                None => {
+                    let person = Person { customer: people.caller()?, plan: Some(&plan.name) };
+                    cost(&limit.credit, value, basis.context, &person, &mut None)?
+                }
             };
             let (from_data, segment) = basis.resolve(declared);
             let segment = match (segment, hold.and_then(|hold| hold.segment.as_deref())) {

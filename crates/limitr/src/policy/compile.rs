@@ -8,6 +8,7 @@ use super::model::{self, Credit, Mode, Plan, Policy, Reset, ResetMode, Topup};
 use super::schedule::Schedule;
 use super::units::{Measure, Unit};
 use crate::Amount;
+use crate::logic::{Alert, Cost, Skill};
 use crate::pricing::{CurrencyId, Curve, Exchange};
 use crate::state::{FixedMap, Name};
 
@@ -23,6 +24,10 @@ pub(crate) struct Compiled {
     /// The first few plans again: customers hold their plan's very name, so a look at addresses nearly always finds it.
     first_plans: Vec<Arc<CompiledPlan>>,
     default_plan: Option<Name>,
+    /// Notifications that are events of this engine.
+    pub(crate) alerts: Vec<Alert>,
+    /// What can be called, by its name in the policy.
+    pub(crate) skills: FixedMap<Name, Skill>,
 }
 
 #[derive(Debug)]
@@ -31,6 +36,8 @@ pub(crate) struct CompiledCredit {
     pub(crate) definition: Arc<Credit>,
     pub(crate) unit: Unit,
     pub(crate) overhead_cost: Amount,
+    /// What a call costs, where that is more than a rate.
+    pub(crate) cost: Option<Box<Cost>>,
     pub(crate) curve: Option<Arc<Curve>>,
     pub(crate) currency: Option<CurrencyId>,
 }
@@ -156,8 +163,22 @@ impl Compiled {
             let credit = CompiledCredit::new(name, credit.clone(), curves.get(name.as_str()).cloned(), &exchange);
             credits.insert(credit.name.clone(), Arc::new(credit));
         }
-        let mut compiled =
-            Self { exchange, credits, plans: FixedMap::default(), first_plans: Vec::new(), default_plan: None, source };
+        let alerts = source.notifications.iter().filter(|(_, notification)| notification.to.is_empty());
+        let alerts = alerts.filter_map(|(name, notification)| Alert::compile(name, notification).ok()).collect();
+        let skills = source
+            .capabilities
+            .iter()
+            .filter_map(|(name, capability)| Some((name.as_str().into(), Skill::compile(name, capability)?.ok()?)));
+        let mut compiled = Self {
+            exchange,
+            credits,
+            plans: FixedMap::default(),
+            first_plans: Vec::new(),
+            default_plan: None,
+            alerts,
+            skills: skills.collect(),
+            source,
+        };
         for (name, plan) in &compiled.source.plans {
             let plan = compiled.compile_plan(name, plan);
             if plan.definition.default && compiled.default_plan.is_none() {
@@ -260,6 +281,8 @@ impl CompiledCredit {
             name: name.into(),
             unit: credit.stof_units,
             overhead_cost: credit.overhead_cost,
+            // Only a policy loaded without validation has one that does not compile; the rate stands in.
+            cost: Cost::compile(name, &credit).and_then(Result::ok).map(Box::new),
             curve,
             currency: exchange.id(name),
             definition: Arc::new(credit),

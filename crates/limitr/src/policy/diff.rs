@@ -97,6 +97,7 @@ fn settled_credit(credit: &Credit) -> Value {
         "stof_units": credit.stof_units,
         "resets": credit.resets,
         "overhead_cost": credit.overhead_cost,
+        "overhead": credit.overhead,
         "pricing_model": credit.pricing_model,
         "price": settled_price(credit.price.as_ref()),
         "tiers": Some(tiers).filter(|tiers| !tiers.is_empty()),

@@ -18,7 +18,7 @@ pub use formats::{Format, FormatError, parse, write};
 pub use model::*;
 pub(crate) use node::quoted;
 pub use node::{Key, Kind, Node};
-pub(crate) use read::{Choice, nearest};
+pub(crate) use read::{Choice, nearest, read_capabilities_value, read_notifications_value};
 pub use read::{
     Document, parse_document, read_document, read_document_value, read_limit_over, read_limit_value, read_plan_value,
 };

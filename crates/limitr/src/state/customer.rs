@@ -38,6 +38,8 @@ pub struct Customer {
     /// Ceilings, by id.
     pub caps: NameMap<Cap>,
     pub(crate) replays: Option<Box<Replays>>,
+    /// Notifications sent once: by their name and the entitlement, the start of the period or when it was.
+    pub(crate) notified: Option<Box<NameMap<NameMap<i64>>>>,
 }
 
 /// Type of a customer that does not say.
@@ -60,6 +62,7 @@ impl Customer {
             grants: NameMap::new(),
             caps: NameMap::new(),
             replays: None,
+            notified: None,
         }
     }
 
@@ -119,6 +122,11 @@ impl Customer {
                 .unwrap_or_default(),
             caps: fields.optional("caps").map(|id, cap| cap.record(|fields| Cap::read(id, fields))).unwrap_or_default(),
             replays: Replays::read(fields.optional("idempotency")).map(Box::new),
+            notified: fields
+                .given("notified")
+                .map(|_, sent| sent.map(|_, at| at.whole()))
+                .filter(|sent| !sent.is_empty())
+                .map(Box::new),
             // Last, for what is wrong with a limit is no matter of records.
             overrides: fields.given("overrides").map(|_, limit| limit.attempt(read_limit)).unwrap_or_default(),
         };
@@ -163,6 +171,9 @@ impl Serialize for Customer {
         }
         if let Some(replays) = &self.replays {
             map.serialize_entry("idempotency", replays)?;
+        }
+        if let Some(notified) = &self.notified {
+            map.serialize_entry("notified", notified)?;
         }
         map.end()
     }

@@ -59,7 +59,14 @@ fn documents() -> Vec<(&'static str, String)> {
         ("bad_duration", limit("{credit: token, resets: true, reset_inc: 0}")),
         ("bad_schedule", limit("{credit: token, resets: true, reset_sch: \"monthly:40\"}")),
         ("bad_name", "policy:\n  credits:\n    \"\": {}\n".to_owned()),
-        ("expression_unsupported", credit("{overhead: \"event.tokens * 0.1\"}")),
+        ("expression_syntax", credit("{overhead: context.tokens * }")),
+        ("expression_type", credit("{overhead: contxt.tokens * 0.1}")),
+        ("unknown_event", "policy:\n  notifications:\n    low: {on: [meter-chnaged]}\n".to_owned()),
+        (
+            "duplicate_name",
+            "policy:\n  capabilities:\n    one: {name: quota, result: 1}\n    two: {name: quota, result: 2}\n"
+                .to_owned(),
+        ),
         ("reserved_name", "policy:\n  credits:\n    usd: {}\n".to_owned()),
         ("negative_overhead", credit("{overhead_cost: -1}")),
         ("negative_price", credit("{price: {amount: -1}}")),
@@ -100,6 +107,10 @@ fn errors() -> Vec<(&'static str, Error)> {
     let no_default = engine("policy: {plans: {pro: {}}}");
     let tiers = "policy: {credits: {fee: {pricing_model: stairstep, tiers: [{price: {amount: 1}}]}}}";
     let stairstep = engine(tiers);
+    let capable = engine(
+        "policy: {capabilities: {quota: {parameters: [{name: tokens, type: integer, required: true}], \
+         result: 1000 / input.tokens}}}",
+    );
     let unwritable = engine("policy: {credits: {token: {data: [null]}}}");
     vec![
         ("invalid_policy", Limitr::from_yaml("policy: {credit: {}, plan: {}}").unwrap_err()),
@@ -127,6 +138,10 @@ fn errors() -> Vec<(&'static str, Error)> {
             "invalid_value",
             run(&limitr, "{\"plan_margin\": {\"plan\": \"free\", \"entitlements\": {\"chat\": \"lots\"}}}"),
         ),
+        ("unknown_capability", capable.run_capability("quotas", &json!({}), None).unwrap_err()),
+        ("unknown_customer", capable.run_capability("quota", &json!({}), Some("zoe")).unwrap_err()),
+        ("bad_argument", capable.run_capability("quota", &json!({"tokens": "many"}), None).unwrap_err()),
+        ("capability_failed", capable.run_capability("quota", &json!({"tokens": 0}), None).unwrap_err()),
         ("cannot_write", unwritable.stringify(Format::Toml).unwrap_err()),
         ("unknown_format", run(&limitr, "{\"stringify\": {\"format\": \"xml\"}}")),
     ]

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What a code follows.
-const OPENERS: [&str; 7] = [
+const OPENERS: [&str; 8] = [
     ".report(",
     "Error::argument(",
     "Self::argument(",
     "Error::conflict(",
+    "Error::new(ErrorKind::NotFound,",
     "text_problem(",
     ".not_negative(",
     "code: ",
 ];
 /// What stands there instead where the code is handed on; those have been seen where they come from.
-const HANDED_ON: [&str; 3] = ["code", "only.code", "&'static"];
+const HANDED_ON: [&str; 4] = ["code", "only.code", "mistake.code", "&'static"];
 /// Statements that choose between codes.
 const CHOICES: [(&str, &str); 2] = [("let code = ", ";"), ("let (code, message) = ", "\n        };")];
 

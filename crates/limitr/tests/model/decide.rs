@@ -114,7 +114,7 @@ impl Model {
             credit: limit.credit.clone(),
             data: call.data.clone(),
             definition: credit.definition.clone(),
-            overhead: call.overhead.unwrap_or(delta * credit.overhead_cost),
+            overhead: call.overhead.unwrap_or_else(|| credit.cost(delta, &call.data)),
             price_diff: credit
                 .priced()
                 .then(|| pricing::total(&credit, past(new, limit.value)) - pricing::total(&credit, billable)),

@@ -44,7 +44,7 @@ impl Model {
         }
         let hold = Hold {
             value,
-            overhead: call.overhead.unwrap_or(value * credit.overhead_cost),
+            overhead: call.overhead.unwrap_or_else(|| credit.cost(value, &call.data)),
             expires_on: self.now + duration_of(args, "ttl").unwrap_or(self.policy.hold_ttl),
             segment: Some(hints.segment),
             basis: hints.basis.and_then(|(_, basis)| basis),
@@ -120,7 +120,7 @@ impl Model {
         let Some(limit) = found.limit else { return false };
         let Some(credit) = self.policy.credits.get(&limit.credit).cloned() else { return false };
         let Some(value) = amount::quantity(&call.value, &credit.unit) else { return false };
-        let overhead = call.overhead.unwrap_or(value * credit.overhead_cost);
+        let overhead = call.overhead.unwrap_or_else(|| credit.cost(value, &call.data));
         let hints = self.hints(args, &found.plan, &call.entitlement, hold);
         let (field, unit) = match hints.basis {
             None => (None, 1.0),

@@ -2,6 +2,7 @@
 //! credit, one scope and one minimum, a topup one credit), so that changing plans never changes what a meter counts:
 //! the specification does not say what that would mean.
 
+use super::policy::COST;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
@@ -197,6 +198,9 @@ fn random_credit(rng: &mut Rng, n: usize) -> (CreditShape, Value) {
     }
     if chance(rng, 60) {
         value["overhead_cost"] = pick(rng, &[json!(0.5), json!(0.25), json!("0.01"), json!(3)]);
+    }
+    if chance(rng, 25) {
+        value["overhead"] = json!(COST);
     }
     let tier = |up_to: Option<i64>, amount: Value| match up_to {
         Some(up_to) => json!({"up_to": up_to, "price": {"amount": amount}}),

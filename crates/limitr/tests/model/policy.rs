@@ -30,6 +30,8 @@ pub struct Credit {
     /// `float`, `int` or the name of a unit.
     pub unit: String,
     pub overhead_cost: Decimal,
+    /// Whether its cost is [`COST`].
+    pub computed: bool,
     pub pricing_model: String,
     pub price: Option<Decimal>,
     /// Sorted by bound, the open one last.
@@ -44,7 +46,19 @@ pub struct Tier {
     pub amount: Decimal,
 }
 
+/// The one cost expression policies of the model have.
+pub const COST: &str = "units * 0.25 + (has(context.input) ? context.input * 0.125 : 0.5)";
+
 impl Credit {
+    /// What a call costs that says nothing of it.
+    pub fn cost(&self, units: Decimal, data: &Value) -> Decimal {
+        if !self.computed || units.is_zero() {
+            return units * self.overhead_cost;
+        }
+        let flat = amount_of(data, "input").map_or(Decimal::new(5, 1), |input| input * Decimal::new(125, 3));
+        units * Decimal::new(25, 2) + flat
+    }
+
     pub fn priced(&self) -> bool {
         self.price.is_some() || !self.tiers.is_empty()
     }
@@ -278,6 +292,7 @@ impl Credit {
         Credit {
             unit: text(value, "stof_units").unwrap_or_else(|| "float".to_owned()),
             overhead_cost: amount_of(value, "overhead_cost").unwrap_or_default(),
+            computed: text(value, "overhead").as_deref() == Some(COST),
             pricing_model: text(value, "pricing_model").unwrap_or_else(|| "flat".to_owned()),
             price: price(value),
             tiers,

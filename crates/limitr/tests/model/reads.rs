@@ -163,7 +163,8 @@ impl Model {
                 true => period / Decimal::from(limit.reset_inc),
                 false => Decimal::ONE,
             };
-            let cost = amount_of(usage, "overhead").unwrap_or(value * credit.overhead_cost);
+            let context = usage.get("context").unwrap_or(&Value::Null);
+            let cost = amount_of(usage, "overhead").unwrap_or_else(|| credit.cost(value, context));
             let revenue = pricing::total(credit, past(value, limit.value));
             rows.push((name.clone(), revenue * factor, cost * factor));
         }

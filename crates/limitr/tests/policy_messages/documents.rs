@@ -145,8 +145,6 @@ fn scenarios_are_as_valid_as_they_say() {
         let valid = scenario.get("valid") != Some(&json!(false));
         match read_document_value(policy, scenario.get("validate") != Some(&json!(false))) {
             Ok(_) => assert!(valid, "{} should not be valid", path.display()),
-            // Expressions are a later version's; so are the scenarios that need them.
-            Err(error) if error.problems().iter().all(|problem| problem.code == "expression_unsupported") => {}
             Err(error) => {
                 assert!(!valid, "{}: {error}", path.display());
                 let expected = scenario.get("error_contains").and_then(Value::as_str).unwrap_or_default();
@@ -261,8 +259,8 @@ policy:
           reset_catchup_cap: 3
           expires_after: 1week
           priority: -2
-  notifications: {low: {when: "remaining < 5", "on": 1}}
-  capabilities: {grow: {script: "a\n  b\n"}}
+  notifications: {low: {when: "remaining() < 5", "on": meter-changed, once: ever, message: "{customer.label}: {{low}}"}}
+  capabilities: {grow: {parameters: [{name: by, type: number}], result: "has(input.by)\n  ? input.by : 1\n"}}
   estimates: {chat: {"": {samples: 3, value_mean: 1.5}, gpt: {samples: 9, alpha: 0.5, basis: tokens, updated: 17}}}
   customers:
     ada: {plan: pro, meters: {chat: {credit: token, started: 1700000000000, value: "0.3333333333333333333333333333"}}}
@@ -272,7 +270,8 @@ policy:
 #[test]
 fn a_rich_document_is_read_in_full() {
     let document = parse_document(RICH, Format::Yaml, true).unwrap();
-    assert_eq!(document.policy.notifications["low"], json!({"when": "remaining < 5", "on": 1}));
+    assert_eq!(document.policy.notifications["low"].on, ["meter-changed"]);
+    assert_eq!(document.policy.capabilities["grow"].result.as_deref(), Some("has(input.by)\n  ? input.by : 1\n"));
     assert_eq!(document.customers[1], json!({"id": "bob"}));
     let ends: Vec<_> = document.policy.credits["disk"].tiers.iter().map(|tier| tier.up_to).collect();
     assert_eq!(ends, [Some(100.into()), Some(1000.into()), None]);

@@ -25,6 +25,8 @@ const created: Parameter[] = [
   ['alts', 'texts', [], true],
   ['metadata', 'record', {}, true],
 ];
+const whom: Parameter = ['customer', 'text', 'ann', true];
+const call = { type: 'tool_use', id: 'toolu_1', name: 'check_quota', input: { tokens: 1 } };
 const stored: Parameter = ['customer', 'record', { id: 'new', plan: 'free', meters: {}, grants: {} }];
 
 export const METHODS: [method: string, ...parameters: Parameter[]][] = [
@@ -93,4 +95,10 @@ export const METHODS: [method: string, ...parameters: Parameter[]][] = [
   ['difference', ['other', 'record', {}]],
   ['setPlan', ['id', 'text', 'new'], ['plan', 'record', {}]],
   ['deletePlan', ['id', 'text', 'gold']],
+  ['setNotifications', ['notifications', 'record', {}]],
+  ['capability', ['name', 'text', 'quota']],
+  ['runCapability', ['name', 'text', 'quota'], ['args', 'record', { tokens: 1 }, true], whom],
+  ['claudeTools', whom],
+  ['claudeToolUse', ['block', 'record', call], whom],
+  ['setCapabilities', ['capabilities', 'record', {}]],
 ];

@@ -4,14 +4,20 @@ const GOVERNOR = { governor_enabled: true, governor_capacity: 20_000, governor_r
 
 const POLICY = {
   credits: {
-    token: { overhead_cost: 0.000003, price: { amount: 0.00001 } },
+    token: {
+      overhead_cost: 0.000003,
+      price: { amount: 0.00001 },
+      data: { small: 0.000001, big: 0.00003 },
+      // Not of every call is there a model, and not every model has a rate.
+      overhead: 'units * data[context.model] + (customer.plan == "pro" ? 0.0001 : 0.0)',
+    },
     image: {
       overhead_cost: 0.04,
       pricing_model: 'tiered',
       tiers: [{ up_to: 50, price: { amount: 0.1 } }, { price: { amount: 0.07 } }],
     },
     space: { stof_units: 'MB', price: { amount: 0.001 } },
-    seat: { price: { amount: 10 } },
+    seat: { price: { amount: 10 }, overhead: 'units / context.share' },
     gift: {},
   },
   exchange: {
@@ -19,6 +25,20 @@ const POLICY = {
     gift: { value: 1.25, currency: 'rune' },
     token: { value: 0.00001, currency: 'gift' },
     image: { value: 0.07, currency: 'gift' },
+  },
+  notifications: {
+    most: { when: 'crossed(0.8)', once: 'period', message: '{customer.id}: {percent()}% of {entitlement}, {remaining()} left' },
+    often: { on: ['meter-limit', 'meter-governed', 'cap-limit'], once: 'ever', severity: 'critical' },
+    odd: { on: 'meter-changed', when: 'event.event_data.request > 10', message: '{event.meter.diff / event.meter.limit}' },
+    moved: { on: ['customer-plan-changed', 'logic-error'], message: '{type} of {customer.id}' },
+  },
+  capabilities: {
+    room: {
+      parameters: [{ name: 'of' }, { name: 'for', type: 'number', required: true }],
+      result:
+        "{'left': remaining(input.of), 'used': value(input.of), 'all': limit(input.of), 'may': check(input.of, input.for)}",
+    },
+    share: { plans: ['pro'], result: "value('tokens') / limit('tokens')" },
   },
   plans: {
     free: {
@@ -77,6 +97,7 @@ export function randomScenario(seed: number, length: number): object {
         entitlement: name,
         value: amount(name),
         ...(often(0.1) ? { event: one([true, false, { request: seed }]) } : {}),
+        ...(often(0.3) ? { event: { model: one(['small', 'big', 'new']), share: one([3, 7, 0]) } } : {}),
         ...(often(0.05) ? { overhead: random() } : {}),
         ...(often(0.05) ? { cap: { rune: random() } } : {}),
         ...(often(0.05) ? { force: true } : {}),
@@ -149,6 +170,17 @@ export function randomScenario(seed: number, length: number): object {
     [2, () => ({ credit_remaining: { customer: customer(), credit: one(['gift', 'rune', 'token', 'usd']) } })],
     [1, () => ({ customer: { id: customer() } })],
     [1, () => ({ explain: at() })],
+    [
+      2,
+      () => {
+        const { customer, entitlement } = at();
+        const input = { of: entitlement, for: one([random() * 1000, 1, -1, 1 / 3, 'many']) };
+        const use = { type: 'tool_use', id: 'toolu_1', name: one(['room', 'share']), input };
+        return often(0.5)
+          ? { run_capability: { name: 'room', arguments: input, customer } }
+          : { claude_tool_use: { block: often(0.5) ? use : { ...use, input: {} }, customer } };
+      },
+    ],
     [0.3, () => ({ delete_customer: { id: customer() } })],
     [2, () => ({ ensure_customer: { id: one(['ann', 'ben', 'org']), plan: 'pro', refs: ['org'] } })],
     [8, () => ({ advance: one(['1s', '20min', '5hr', '1day', 12_345]) })],

@@ -1,4 +1,4 @@
-/** A policy for tests: an access and a metered entitlement, a plan with soft limits and topups, prices and costs. */
+/** A policy for tests: an access and a metered entitlement, a plan with soft limits and topups, prices and costs, a capability. */
 import { Limitr } from '../../dist/node.js';
 
 export const POLICY = `
@@ -27,6 +27,12 @@ policy:
       topups:
         pack: {credit: token, value: 50}
         welcome: {credit: token, value: 5, included: true}
+  capabilities:
+    quota:
+      name: check_quota
+      description: Whether so many tokens would be allowed
+      parameters: [{name: tokens, type: integer, required: true}]
+      result: check('tokens', input.tokens)
 `;
 
 /** An engine on it, with customers `ann` (free) and `ben` (pro). */

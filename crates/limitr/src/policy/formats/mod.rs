@@ -118,7 +118,7 @@ pub fn write(value: &impl Serialize, format: Format) -> Result<String, Error> {
 }
 
 fn text_problem(code: &'static str, at: Option<Position>, message: String, hint: Option<&str>) -> Problem {
-    Problem { code, path: WHOLE.to_owned(), message, hint: hint.map(str::to_owned), at }
+    Problem { code, path: WHOLE.to_owned(), message, hint: hint.map(str::to_owned), at, within: None }
 }
 
 fn syntax(at: Option<Position>, message: impl Into<String>) -> Problem {

@@ -3,10 +3,12 @@
 //! A value that cannot be read is reported and stands at its default while reading goes on, and its path is remembered, so
 //! that the checks that follow do not blame the default.
 
+mod logic;
 mod plan;
 mod policy;
 mod values;
 
+pub(crate) use logic::{read_capabilities_value, read_notifications_value};
 pub use plan::{read_limit_over, read_limit_value, read_plan_value};
 pub use policy::{Document, parse_document, read_document, read_document_value};
 pub(crate) use values::Choice;
@@ -86,7 +88,7 @@ impl Reader {
         if self.problems.len() < MAX_PROBLEMS {
             self.blamed.insert(self.path.clone());
             let path = if self.path.is_empty() { WHOLE } else { &self.path };
-            self.problems.push(Problem { code, path: path.to_owned(), message, hint, at });
+            self.problems.push(Problem { code, path: path.to_owned(), message, hint, at, within: None });
         } else {
             self.dropped += 1;
         }
@@ -215,6 +217,18 @@ impl Reader {
     }
 }
 
+/// Reads a part of a policy from JSON data; `path` is where it would stand.
+pub(super) fn read<T>(
+    value: &serde_json::Value,
+    path: &str,
+    read: impl FnOnce(&mut Reader, &Node) -> T,
+) -> Result<T, Error> {
+    let node = Node::from_json(value).map_err(|problem| Error::policy(vec![problem]))?;
+    let mut reader = Reader::new(path, true);
+    let value = read(&mut reader, &node);
+    reader.finish(value)
+}
+
 /// What stands at the end of a list that is cut short.
 pub(super) fn not_listed(more: usize) -> Option<Problem> {
     (more > 0).then(|| Problem {
@@ -223,6 +237,7 @@ pub(super) fn not_listed(more: usize) -> Option<Problem> {
         message: format!("{more} more problems are not listed"),
         hint: None,
         at: None,
+        within: None,
     })
 }
 

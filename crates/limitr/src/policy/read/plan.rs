@@ -1,6 +1,6 @@
 //! Reading plans and what is in them, for whole documents and for the calls that change one plan or one limit.
 
-use super::Reader;
+use super::{Reader, read};
 use crate::Error;
 use crate::policy::model::{Entitlement, Governor, Limit, Plan, Reset, Topup};
 use crate::policy::node::{Kind, Node};
@@ -31,13 +31,6 @@ pub fn read_limit_value(value: &serde_json::Value, path: &str) -> Result<Limit, 
 /// Everything in it that cannot be read, see [`Error::problems`].
 pub fn read_limit_over(base: &Limit, value: &serde_json::Value, path: &str) -> Result<Limit, Error> {
     read(value, path, |reader, node| limit(reader, node, Some(base)))
-}
-
-fn read<T>(value: &serde_json::Value, path: &str, read: impl FnOnce(&mut Reader, &Node) -> T) -> Result<T, Error> {
-    let node = Node::from_json(value).map_err(|problem| Error::policy(vec![problem]))?;
-    let mut reader = Reader::new(path, true);
-    let value = read(&mut reader, &node);
-    reader.finish(value)
 }
 
 pub(super) fn plan(reader: &mut Reader, node: &Node) -> Plan {

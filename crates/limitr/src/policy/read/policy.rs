@@ -9,7 +9,7 @@ use crate::policy::model::{Credit, ESTIMATE_ALPHA, Estimate, Exchange, Extension
 use crate::policy::model::{ESTIMATE_MIN_SAMPLES, HOLD_TTL};
 use crate::policy::node::{Key, Kind, Node};
 use crate::policy::units::Unit;
-use crate::policy::validate::{examine, locate};
+use crate::policy::validate::{examine, locate, pinpoint};
 use crate::{Amount, Error};
 
 /// What a document holds.
@@ -62,6 +62,9 @@ pub fn parse_document(text: &str, format: Format, validate: bool) -> Result<Docu
     let root = formats::parse(text, format).map_err(|problem| Error::policy(vec![problem]))?;
     let mut reader = Reader::new("", validate);
     let document = reader.root(&root);
+    if let Some(policy) = root.get("policy") {
+        pinpoint(text, policy, &mut reader.problems);
+    }
     reader.finish(document)
 }
 
@@ -137,8 +140,8 @@ impl Reader {
             plans: self
                 .field(&fields, "plans", |r, node| r.map(node, |r, _, node| Some(plan(r, node))))
                 .unwrap_or_default(),
-            notifications: self.field(&fields, "notifications", Self::maps).unwrap_or_default(),
-            capabilities: self.field(&fields, "capabilities", Self::maps).unwrap_or_default(),
+            notifications: self.field(&fields, "notifications", Self::notifications).unwrap_or_default(),
+            capabilities: self.field(&fields, "capabilities", Self::capabilities).unwrap_or_default(),
             estimates: self.field(&fields, "estimates", Self::estimates).unwrap_or_default(),
             hold_ttl: self.field(&fields, "hold_ttl", Self::duration).unwrap_or(HOLD_TTL),
             estimate_min_samples: self
@@ -176,12 +179,6 @@ impl Reader {
                 "data",
             ],
         );
-        self.field(&fields, "overhead", |reader, node| {
-            let hint = Some("give a rate per unit in `overhead_cost` instead".to_owned());
-            let message = "expressions are not available in this version".to_owned();
-            reader.report("expression_unsupported", node.at, message, hint);
-            None::<()>
-        });
         let default = Credit::default();
         Credit {
             unit: self.field(&fields, "unit", Self::text).unwrap_or(default.unit),
@@ -190,6 +187,7 @@ impl Reader {
             stof_units: self.field(&fields, "stof_units", Self::unit).unwrap_or(Unit::FLOAT),
             resets: self.field(&fields, "resets", Self::bool).unwrap_or(default.resets),
             overhead_cost: self.field(&fields, "overhead_cost", Self::amount).unwrap_or(default.overhead_cost),
+            overhead: self.field(&fields, "overhead", Self::expression),
             pricing_model: self.field(&fields, "pricing_model", Self::choice).unwrap_or_default(),
             price: self.field(&fields, "price", Self::price),
             tiers: self.field(&fields, "tiers", Self::tiers).unwrap_or_default(),
@@ -265,15 +263,6 @@ impl Reader {
             value: value.unwrap_or(Amount::ONE),
             currency: currency.unwrap_or_default(),
             extensions: fields.extensions,
-        })
-    }
-
-    /// Maps by name that another part of the product reads.
-    fn maps(&mut self, node: &Node) -> Option<Map<serde_json::Value>> {
-        self.map(node, |reader, _, node| {
-            reader.entries(node)?;
-            reader.check_duplicates(node);
-            Some(node.to_json())
         })
     }
 

@@ -2,7 +2,9 @@
 
 use super::{Fields, MAX_NAME, Reader, nearest, quoted};
 use crate::Amount;
-use crate::policy::model::{GrantStrategy, Map, Mode, PlanPeriod, PricingModel, ResetMode};
+use crate::policy::model::{
+    GrantStrategy, Map, Mode, Once, ParameterType, PlanPeriod, PricingModel, ResetMode, Severity,
+};
 use crate::policy::node::{Key, Kind, Node};
 use crate::policy::schedule::{self, Schedule};
 use crate::policy::units::{Measure, MeasureError, Unit, parse_duration, parse_number};
@@ -46,6 +48,30 @@ impl Choice for ResetMode {
     const WHAT: &'static str = "reset mode";
     const ALL: &'static [(&'static str, Self)] =
         &[("hard", Self::Hard), ("add", Self::Add), ("rollover", Self::Rollover)];
+}
+
+impl Choice for Once {
+    const WHAT: &'static str = "frequency";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("period", Self::Period), ("ever", Self::Ever)];
+}
+
+impl Choice for Severity {
+    const WHAT: &'static str = "severity";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("info", Self::Info), ("warning", Self::Warning), ("critical", Self::Critical)];
+}
+
+impl Choice for ParameterType {
+    const WHAT: &'static str = "parameter type";
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("string", Self::String),
+        ("number", Self::Number),
+        ("integer", Self::Integer),
+        ("boolean", Self::Boolean),
+        ("array", Self::Array),
+        ("object", Self::Object),
+    ];
 }
 
 impl Reader {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::Check;
 use crate::Amount;
+use crate::logic::Cost;
 use crate::policy::model::{Credit, PricingModel, Tier};
 
 impl<'p> Check<'p> {
@@ -19,6 +20,9 @@ impl<'p> Check<'p> {
             self.report("reserved_name", "", format!("`{name}` is a built-in currency, not a credit"), hint);
         }
         self.not_negative("negative_overhead", "overhead_cost", credit.overhead_cost);
+        if let (Some(text), Some(Err(mistake))) = (&credit.overhead, Cost::compile(name, credit)) {
+            self.mistake("overhead", text, mistake);
+        }
         if let Some(price) = &credit.price {
             self.inside("price", |this| this.not_negative("negative_price", "amount", price.amount));
         }

@@ -2,13 +2,16 @@
 
 mod credits;
 mod exchange;
+mod locate;
+mod logic;
 mod plans;
 
-use std::collections::HashMap;
+pub(super) use locate::{locate, pinpoint};
 
 use super::model::{Limit, Map, Policy};
-use super::node::{Kind, Node, quoted};
+use super::node::quoted;
 use super::read::{HINTED, MAX_NAME, MAX_PROBLEMS, nearest, not_listed};
+use crate::logic::Mistake;
 use crate::{Amount, Position, Problem};
 
 /// Everything that is wrong with a policy that could be read. A document's positions are added by
@@ -26,6 +29,7 @@ pub(super) fn examine(policy: &Policy) -> (Vec<Problem>, usize) {
     check.credits();
     check.exchange();
     check.plans();
+    check.logic();
     check.rest();
     (check.problems, check.more)
 }
@@ -36,62 +40,6 @@ pub fn validate_limit(limit: &Limit, policy: &Policy, path: &str) -> Vec<Problem
     let mut check = Check::new(policy, path);
     check.limit(limit);
     check.problems
-}
-
-/// Gives each problem the place its path has in the document, or that of the nearest thing around it that is there.
-pub(super) fn locate(policy: &Node, problems: &mut [Problem]) {
-    let mut places = vec![(usize::MAX, None); problems.len()];
-    let in_policy =
-        |(index, problem): (usize, &'_ Problem)| Some((index, problem.path.strip_prefix("policy")?.to_owned()));
-    let paths: Vec<(usize, String)> = problems.iter().enumerate().filter_map(in_policy).collect();
-    let wanted = paths.iter().map(|(index, path)| (*index, path.as_str())).collect();
-    descend(policy, wanted, &mut places);
-    for (problem, (_, at)) in problems.iter_mut().zip(places) {
-        problem.at = at;
-    }
-}
-
-/// Follows all paths at once, so that a large map is gone through once and not for every problem in it. Of every path
-/// is kept how much was left at its innermost place, and that place.
-fn descend<'w>(node: &Node, wanted: Vec<(usize, &'w str)>, places: &mut [(usize, Option<Position>)]) {
-    for (problem, left) in &wanted {
-        if let Some(place) = places.get_mut(*problem).filter(|place| left.len() < place.0) {
-            *place = (left.len(), node.at);
-        }
-    }
-    match &node.kind {
-        Kind::Map(entries) => {
-            // A name may hold dots itself, so every beginning of a path may be the key.
-            let mut by_key: HashMap<&'w str, Vec<(usize, &'w str)>> = HashMap::new();
-            for (problem, path) in wanted {
-                let Some(path) = path.strip_prefix('.') else { continue };
-                let ends = path.match_indices(['.', '[']).map(|(at, _)| at).chain([path.len()]);
-                for (key, left) in ends.filter_map(|end| path.split_at_checked(end)) {
-                    by_key.entry(key).or_default().push((problem, left));
-                }
-            }
-            for (key, value) in entries {
-                if by_key.is_empty() {
-                    break;
-                }
-                if let Some(wanted) = by_key.remove(key.text.as_str()) {
-                    descend(value, wanted, places);
-                }
-            }
-        }
-        Kind::List(items) => {
-            for (problem, path) in wanted {
-                let item = path.strip_prefix('[').and_then(|path| {
-                    let (index, left) = path.split_once(']')?;
-                    Some((items.get(index.parse::<usize>().ok()?)?, left))
-                });
-                if let Some((item, left)) = item {
-                    descend(item, vec![(problem, left)], places);
-                }
-            }
-        }
-        _ => {}
-    }
 }
 
 struct Check<'p> {
@@ -125,7 +73,16 @@ impl<'p> Check<'p> {
             return;
         }
         let path = if field.is_empty() { self.path.clone() } else { format!("{}.{field}", self.path) };
-        self.problems.push(Problem { code, path, message, hint, at: None });
+        self.problems.push(Problem { code, path, message, hint, at: None, within: None });
+    }
+
+    /// Reports what is wrong in an expression, with its place in it.
+    fn mistake(&mut self, field: &str, text: &str, mistake: Mistake) {
+        let listed = self.problems.len();
+        self.report(mistake.code, field, mistake.message, mistake.hint);
+        if let Some(problem) = self.problems.get_mut(listed) {
+            problem.within = Some(Position::in_text(text, mistake.at));
+        }
     }
 
     /// Each entry of a map of names, in its own path.
@@ -201,38 +158,6 @@ impl<'p> Check<'p> {
     fn fraction(&mut self, field: &str, value: f64) {
         if !(0.0..=1.0).contains(&value) {
             self.report("bad_fraction", field, format!("`{field}` is `{value}`, but lies between 0 and 1"), None);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::{Format, parse};
-
-    #[test]
-    fn a_path_leads_to_its_place() {
-        let text = "a.b: {c: 1}\na:\n  b: {d: 2}\n  l: [1, {x: 3}]\n";
-        let node = parse(text, Format::Yaml).unwrap();
-        let places = [
-            (".a.b.c", (1, 10)),
-            (".a.b.d", (3, 10)),
-            (".a.b.nothing", (1, 6)),
-            (".a.l[1].x", (4, 14)),
-            (".a.l[7]", (4, 6)),
-            (".zzz", (1, 1)),
-        ];
-        let problem = |path: &str| Problem {
-            code: "bad",
-            path: format!("policy{path}"),
-            message: String::new(),
-            hint: None,
-            at: None,
-        };
-        let mut problems: Vec<Problem> = places.iter().map(|(path, _)| problem(path)).collect();
-        locate(&node, &mut problems);
-        for (problem, (path, place)) in problems.iter().zip(places) {
-            assert_eq!(problem.at.map(|at| (at.line, at.column)), Some(place), "{path}");
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The policy document as typed data, in the document's own names.
 //!
-//! Reading (with positions and every problem at once) is in [`super::read`]; writing is the `Serialize` below, which leaves
+//! Reading (with positions and every problem at once) is in `policy/read`; writing is the `Serialize` below, which leaves
 //! out what is at its default.
 
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
+
+mod logic;
+
+pub use logic::{Capability, Notification, Once, Parameter, ParameterType, Severity};
 
 use super::schedule::Schedule;
 use super::units::{Measure, Unit};
@@ -28,12 +32,12 @@ pub struct Policy {
     /// What customers get.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub plans: Map<Plan>,
-    /// Alert conditions, kept as written.
+    /// Alerts.
     #[serde(skip_serializing_if = "Map::is_empty")]
-    pub notifications: Map<serde_json::Value>,
-    /// Callable policy logic, kept as written.
+    pub notifications: Map<Notification>,
+    /// Logic that can be called.
     #[serde(skip_serializing_if = "Map::is_empty")]
-    pub capabilities: Map<serde_json::Value>,
+    pub capabilities: Map<Capability>,
     /// Learned usage shipped with the document: entitlement, then segment.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub estimates: Map<Map<Estimate>>,
@@ -72,6 +76,9 @@ pub struct Credit {
     /// What one unit costs the provider, in runes.
     #[serde(skip_serializing_if = "is_zero")]
     pub overhead_cost: Amount,
+    /// What a call costs the provider, in runes, instead: an expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overhead: Option<String>,
     /// How billable units are priced.
     pub pricing_model: PricingModel,
     /// Runes per unit (`flat`).
@@ -490,6 +497,7 @@ impl Default for Credit {
             stof_units: Unit::FLOAT,
             resets: false,
             overhead_cost: Amount::ZERO,
+            overhead: None,
             pricing_model: PricingModel::Flat,
             price: None,
             tiers: Vec::new(),
