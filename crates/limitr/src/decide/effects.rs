@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Decided, spend};
+use super::{Decided, Live, spend};
 use crate::Amount;
 use crate::policy::EWMA_ALPHA;
 use crate::state::{Customer, Locked, Meter, Name};
@@ -26,14 +26,7 @@ pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>) -> Chang
             write_meter(owner, &site.entitlement.name, decided);
         }
         if let Some(drawn) = metered.drawn.as_ref().filter(|_| allowed) {
-            owner.grants.retain(|id, grant| match drawn.purse.iter().find(|live| **live.id() == *id) {
-                Some(live) => {
-                    live.store(grant);
-                    !live.is_gone()
-                }
-                // Expired, or its topup is gone from the plan.
-                None => false,
-            });
+            keep(owner, &drawn.purse);
         }
     }
     for movement in &metered.caps {
@@ -51,6 +44,18 @@ pub(crate) fn apply(decided: &Decided<'_>, people: &mut Locked<'_, '_>) -> Chang
         }
     }
     change
+}
+
+/// Writes what is alive of the owner's grants, and clears away the rest.
+pub(crate) fn keep(owner: &mut Customer, purse: &[Live]) {
+    owner.grants.retain(|id, grant| match purse.iter().find(|live| **live.id() == *id) {
+        Some(live) => {
+            live.store(grant);
+            !live.is_gone()
+        }
+        // Expired, or its topup is gone from the plan.
+        None => false,
+    });
 }
 
 fn write_meter(owner: &mut Customer, entitlement: &Name, decided: &Decided<'_>) {
@@ -88,7 +93,7 @@ fn write_meter(owner: &mut Customer, entitlement: &Name, decided: &Decided<'_>) 
     }
 }
 
-fn note(meter: &mut Meter, delta: Amount, alpha: f64, now: i64) {
+pub(crate) fn note(meter: &mut Meter, delta: Amount, alpha: f64, now: i64) {
     let alpha = if alpha.is_finite() { alpha } else { EWMA_ALPHA };
     if meter.history.push(now, delta) {
         let trend = alpha * meter.history.rate() + (1.0 - alpha) * meter.ewma_rate;

@@ -14,6 +14,8 @@ pub(crate) struct Live {
     credit: Name,
     currency: Option<CurrencyId>,
     pub(crate) balance: Amount,
+    /// What of it the call took.
+    drawn: Amount,
     last_reset: Option<i64>,
     resets: bool,
     priority: i64,
@@ -33,6 +35,16 @@ pub(crate) struct Drawn {
 impl Live {
     pub(crate) fn id(&self) -> &Name {
         &self.id
+    }
+
+    /// What the call took of it.
+    pub(crate) fn drawn(&self) -> Amount {
+        self.drawn
+    }
+
+    pub(crate) fn spend(&mut self, amount: Amount) {
+        self.balance = self.balance.saturating_sub(amount);
+        self.drawn = self.drawn.saturating_add(amount);
     }
 
     /// Whether nothing is left and nothing will come back.
@@ -73,6 +85,7 @@ fn revive(policy: &Compiled, plan: Option<&Arc<CompiledPlan>>, grant: &Grant, no
         credit: credit.clone(),
         currency: policy.exchange.id(credit),
         balance: grant.value,
+        drawn: Amount::ZERO,
         last_reset: grant.last_reset,
         resets: refill.is_some(),
         priority: topup.map_or(grant.priority, |topup| topup.definition.priority),
@@ -211,7 +224,7 @@ pub(crate) fn draw(
             break;
         }
         if let Some((units, spent)) = grant.cover(policy, credit, left, billable.saturating_add(covered)) {
-            grant.balance = grant.balance.saturating_sub(spent);
+            grant.spend(spent);
             covered = covered.saturating_add(units);
         }
     }

@@ -18,8 +18,8 @@ use crate::state::{BucketState, Cap, Locked, Meter};
 use crate::{Denial, Quantity};
 
 pub(crate) use caps::{CapMove, Holder};
-pub(crate) use effects::{Change, apply};
-pub(crate) use grants::{Drawn, bought, live, remaining_in, sorted};
+pub(crate) use effects::{Change, apply, keep, note};
+pub(crate) use grants::{Drawn, Live, bought, live, remaining_in, sorted};
 pub(crate) use resolve::{inherited_plan, owner_of, plan_of};
 pub use trace::Step;
 pub(crate) use trace::{Recorder, Silent, Trace};

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::announce::{customer_event, record};
-use super::enforce::commit;
 use super::{Limitr, balances};
 use crate::decide::{Request, Site, Wish, inherited_plan, limit_in_force, owner_of, plan_of};
 use crate::events::{Event, Payload, PlanChangedEvent};
@@ -429,7 +428,7 @@ impl Limitr {
             let wish = Wish::Units(Amount::ONE.into());
             let entitlement = &subscription.name;
             let request = Request { entitlement, wish: &wish, overhead: None, data: None, caps: &[], force: false };
-            Some(commit(policy, people, &request, || now, heard, &mut events).allowed)
+            Some(self.commit(policy, people, &request, || now, heard, &mut events).allowed)
         });
         self.tell(events);
         charged.flatten().unwrap_or(false)

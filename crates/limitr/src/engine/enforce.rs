@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::balances::CallCap;
+use super::effects::Effect;
 use super::{Limitr, announce};
 use crate::decide::{self, Decided, Recorder, Request, Silent, Step, Trace, Wish};
 use crate::policy::Compiled;
@@ -195,7 +196,7 @@ impl Limitr {
                 }
             }
             let heard = heard && !call.silent;
-            let decision = commit(policy, people, &request, || now, heard, &mut events);
+            let decision = self.commit(policy, people, &request, || now, heard, &mut events);
             if let (Some(key), Some(fingerprint), true) = (call.key, fingerprint, decision.allowed)
                 && let Some(caller) = people.get_mut(CALLER)
             {
@@ -245,10 +246,33 @@ impl Limitr {
         let mut events = Vec::new();
         let mut decision = Decision::denied(Denial::UnknownCustomer);
         self.store.enter(customer, |policy, people| {
-            decision = commit(policy, people, &request, || self.clock.now(), heard, &mut events);
+            decision = self.commit(policy, people, &request, || self.clock.now(), heard, &mut events);
         });
         self.tell(events);
         decision
+    }
+
+    /// Decides, applies, and prepares the events. Runs with the customers locked.
+    #[inline]
+    pub(super) fn commit(
+        &self,
+        policy: &Compiled,
+        people: &mut Locked<'_, '_>,
+        request: &Request<'_>,
+        clock: impl FnOnce() -> i64,
+        heard: bool,
+        events: &mut Vec<Event>,
+    ) -> Decision {
+        let mut decided = Decided::nothing();
+        decide::decide(&mut decided, policy, people, request, clock, &mut Silent);
+        let change = decide::apply(&decided, people);
+        if heard {
+            *events = announce::call(policy, &decided, &change, people, request);
+        }
+        if self.effects.is_on() {
+            self.effects.push(Effect::of(&decided, people, request));
+        }
+        summary(&decided, people)
     }
 
     fn ask(&self, customer: &str, entitlement: &str, wish: &Wish<'_>) -> Decision {
@@ -261,25 +285,6 @@ impl Limitr {
         });
         decision
     }
-}
-
-/// Decides, applies, and prepares the events. Runs with the customers locked.
-#[inline]
-pub(super) fn commit(
-    policy: &Compiled,
-    people: &mut Locked<'_, '_>,
-    request: &Request<'_>,
-    clock: impl FnOnce() -> i64,
-    heard: bool,
-    events: &mut Vec<Event>,
-) -> Decision {
-    let mut decided = Decided::nothing();
-    decide::decide(&mut decided, policy, people, request, clock, &mut Silent);
-    let change = decide::apply(&decided, people);
-    if heard {
-        *events = announce::call(policy, &decided, &change, people, request);
-    }
-    summary(&decided, people)
 }
 
 fn request<'a>(call: &'a Call<'a>, caps: &'a [Cap]) -> Option<Request<'a>> {

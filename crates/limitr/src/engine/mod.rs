@@ -5,6 +5,7 @@ mod announce;
 mod balances;
 mod capabilities;
 mod customers;
+mod effects;
 mod enforce;
 mod margin;
 mod policies;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub(crate) use balances::CapChange;
 pub use balances::{CallCap, NewCap};
 pub use customers::NewCustomer;
+pub use effects::{CapCount, Effect, GrantDraw};
 pub use enforce::{Call, Explanation};
 pub use margin::{CustomerMargin, EntitlementMargin, Measurement, PlanUsage, UsageItem};
 pub(crate) use reservations::Basis;
@@ -66,6 +68,7 @@ pub struct Limitr {
     ids: Box<dyn IdSource>,
     /// The type and label most customers share, kept once.
     common_names: (Name, Name),
+    effects: effects::EffectLog,
     /// Policies are changed one at a time.
     editing: Mutex<()>,
 }
@@ -142,6 +145,7 @@ impl Builder {
             clock,
             ids,
             common_names: customers::common_names(),
+            effects: effects::EffectLog::default(),
             editing: Mutex::new(()),
         };
         limitr.learned.seed(&limitr.current_policy().source.estimates);

@@ -54,6 +54,23 @@ impl Engine {
         }
     }
 
+    /// Keeps what calls do from now on.
+    pub fn record_effects(&self) {
+        self.engine.record_effects();
+    }
+
+    /// What calls did since the last time, as it would cross a wire.
+    pub fn take_effects(&self) -> Vec<Value> {
+        self.engine.take_effects().iter().map(|effect| json!(effect)).collect()
+    }
+
+    /// Adds what another engine's call did.
+    pub fn apply_effect(&self, effect: &Value) {
+        let read = limitr::Effect::from_json(effect).unwrap_or_else(|error| panic!("{error}: {effect}"));
+        assert_eq!(json!(read), *effect, "an effect came back another");
+        assert!(self.engine.apply_effect(&read), "an effect on nobody: {effect}");
+    }
+
     /// The snapshot of every customer: a map by id, or a list of records.
     pub fn customers(&self) -> Value {
         limitr::call(&self.engine, &json!({"customers": {}})).unwrap_or(Value::Null)
