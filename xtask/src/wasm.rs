@@ -16,20 +16,25 @@ use crate::{
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "wasm";
 const TARGET_DIR: &str = "target/wasm";
-const GENERATED: &str = "sdk/typescript/src/generated";
+/// Where the SDK expects the engine: the one that everybody gets, and the one that reads Stof too.
+const ENGINES: [(&str, &[&str]); 2] =
+    [("sdk/typescript/src/generated", &[]), ("sdk/typescript/src/generated-stof", &["--features", "stof"])];
 const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
 
-/// Builds the module and what calls it.
+/// Builds the modules and what calls them.
 pub(crate) fn wasm() -> Result<bool> {
-    let module = build()?;
-    std::fs::create_dir_all(root().join(GENERATED)).map_err(|error| format!("cannot make {GENERATED}: {error}"))?;
-    if !run(cargo(["run", "--quiet", "--package", "bindgen", "--"]).arg(&module).arg(GENERATED))? {
-        return Ok(false);
+    for (folder, features) in ENGINES {
+        let module = build(features)?;
+        std::fs::create_dir_all(root().join(folder)).map_err(|error| format!("cannot make {folder}: {error}"))?;
+        let made = run(cargo(["run", "--quiet", "--package", "bindgen", "--"]).arg(&module).arg(folder))?;
+        if !made || !shrink(&Path::new(folder).join("limitr_wasm_bg.wasm"))? {
+            return Ok(false);
+        }
     }
-    shrink(&Path::new(GENERATED).join("limitr_wasm_bg.wasm"))
+    Ok(true)
 }
 
-fn build() -> Result<PathBuf> {
+fn build(features: &[&str]) -> Result<PathBuf> {
     let mut command = if has_source() { cargo([]) } else { debian()? };
     // The library's sorting and searching, for one, are a twelfth of the module when made for speed.
     command.args(["build", "-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
@@ -38,6 +43,7 @@ fn build() -> Result<PathBuf> {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none");
     command.args(["--package", "limitr-wasm", "--target", TARGET, "--profile", PROFILE, "--target-dir", TARGET_DIR]);
+    command.args(features);
     if !run(&mut command)? {
         return Err("the engine does not build for WebAssembly".to_owned());
     }

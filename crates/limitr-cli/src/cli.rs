@@ -118,6 +118,7 @@ pub(crate) enum Format {
     Yaml,
     Json,
     Toml,
+    Stof,
 }
 
 impl From<Format> for limitr::Format {
@@ -126,6 +127,7 @@ impl From<Format> for limitr::Format {
             Format::Yaml => Self::Yaml,
             Format::Json => Self::Json,
             Format::Toml => Self::Toml,
+            Format::Stof => Self::Stof,
         }
     }
 }
@@ -244,6 +246,9 @@ pub(crate) struct Convert {
     /// The file's format, instead of its extension's
     #[arg(long)]
     pub(crate) format: Option<Format>,
+    /// Leave out the functions of a Stof document
+    #[arg(long)]
+    pub(crate) data_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path, format: Option<Format>) -> Outcome<Source> {
             text(path)?;
         }
         return Err(Trouble::new(format!("cannot tell the format of `{name}`"))
-            .hint("give it with `--format`: yaml, json or toml"));
+            .hint("give it with `--format`: yaml, json, toml or stof"));
     };
     Ok(Source { text: text(path)?, name, format })
 }

@@ -10,7 +10,7 @@ use crate::policy::{Credit, Plan, Severity};
 use crate::state::{Cap, Customer, Grant, Name};
 use crate::{Amount, Position};
 
-/// The names of all events but those of notifications, which are their own.
+/// The names of all events but those of notifications and functions, which are their own.
 pub(crate) const NAMES: &[&str] = &[
     "meter-reset",
     "meter-changed",
@@ -62,6 +62,8 @@ pub enum Payload {
     LogicError(Box<LogicErrorEvent>),
     /// An event of a notification's own name.
     Notification(Box<NotificationEvent>),
+    /// An event of the name of one of the policy's functions.
+    Function(Box<FunctionEvent>),
 }
 
 /// Payload of the meter events.
@@ -254,6 +256,18 @@ pub struct Notice {
     pub message: String,
     /// The event it matched.
     pub event: Name,
+    /// What its function `fire` returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+}
+
+/// Payload of the event that a function of the policy makes of another.
+#[derive(Debug, Clone, Serialize)]
+pub struct FunctionEvent {
+    /// What it returned: text, or a map.
+    pub result: Value,
+    /// The payload it was called with.
+    pub event: Payload,
 }
 
 impl Payload {
@@ -267,6 +281,7 @@ impl Payload {
             Self::TopupGranted(event) => Some(&event.customer),
             Self::LogicError(event) => event.customer.as_ref(),
             Self::Notification(event) => event.payload.customer(),
+            Self::Function(event) => event.event.customer(),
             Self::Plan(_) | Self::Policy(_) => None,
         }
     }

@@ -30,8 +30,8 @@ pub use engine::{
 };
 pub use error::{Error, ErrorKind, Position, Problem};
 pub use events::{
-    CapEvent, Event, GovernorNumbers, LogicErrorEvent, MeterEvent, MeterNumbers, Notice, NotificationEvent, Payload,
-    PlanChangedEvent, PlanEvent, PolicyEvent, TopupGrantedEvent,
+    CapEvent, Event, FunctionEvent, GovernorNumbers, LogicErrorEvent, MeterEvent, MeterNumbers, Notice,
+    NotificationEvent, Payload, PlanChangedEvent, PlanEvent, PolicyEvent, TopupGrantedEvent,
 };
 pub use policy::{Format, ScheduleError};
 pub use state::{Cap, Customer, Grant, History, Hold, Meter, NameMap, Usage};

@@ -43,6 +43,17 @@ fn toml() {
     replay("toml", targets::toml);
 }
 
+#[cfg(feature = "stof")]
+#[test]
+fn stof() {
+    replay("stof", targets::stof);
+}
+
+#[test]
+fn expressions() {
+    replay("expressions", targets::expressions);
+}
+
 #[test]
 fn validate() {
     replay("validate", targets::validate);

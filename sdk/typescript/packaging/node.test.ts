@@ -28,6 +28,33 @@ test('Node runs it under an alias, as `npm i @formata/limitr@npm:limitr` install
   assert.equal(await run('node', ['-e', program], { cwd: folder }), 'ok\n');
 });
 
+/** A policy of each kind of logic, as functions. */
+const STOF = `
+policy: {
+  credits: {
+    token: {
+      data: { rates: { small: 0.5, large: 2 } }
+      fn overhead(units: float, context: obj) -> float { return units * self.data.rates.get(context.model); }
+    }
+  }
+  plans: { free: { default: true, entitlements: { chat: { limit: { credit: 'token', value: 10 } } } } }
+}`;
+
+test('limitr/stof reads Stof documents; the main entry says where they are read', async () => {
+  const folder = await project('program');
+  const program = (entry: string): string => `
+    import { Limitr } from '${entry}';
+    const policy = await Limitr.new(${JSON.stringify(STOF)}, 'stof');
+    await policy.createCustomer('ada');
+    console.log(await policy.allow('ada', 'chat', 3, { event: { model: 'large' } }));
+    console.log((await policy.meterObject('ada', 'chat')).overhead, await policy.remaining('ada', 'chat'));
+    console.log(policy.doc.stringify('stof').includes('chat'));`;
+  const args = (entry: string): string[] => ['--input-type=module', '-e', program(entry)];
+  assert.equal(await run('node', args('limitr/stof'), { cwd: folder }), 'true\n6 7\ntrue\n');
+  const { stderr } = await attempt('node', args('limitr'), { cwd: folder });
+  assert.match(stderr, /limitr\/stof/);
+});
+
 test('require() gives the package, or where Node cannot do that, an error that says so', async () => {
   const folder = await project('program');
   const program = "require('limitr').Limitr.new('policy: {}').then(() => console.log('ok'))";

@@ -60,7 +60,7 @@ export class Limitr {
    * An engine on a policy document: text, UTF-8 bytes, or data.
    *
    * @param document - Text or bytes in `format`; an object is taken as it is, with or without its `policy` key.
-   * @param format - `yaml`, `json` or `toml`.
+   * @param format - `yaml`, `json` or `toml`; with `limitr/stof` also `stof`.
    * @param validate - Whether to refuse a policy with problems; default true.
    * @throws {@link LimitrPolicyError} listing every problem.
    */

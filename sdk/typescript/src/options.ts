@@ -1,8 +1,8 @@
 import type { Cap, Limit } from './records.js';
 import type { Amount } from './values.js';
 
-/** A format of policy documents. */
-export type Format = 'yaml' | 'json' | 'toml';
+/** A format of policy documents. Reading `stof` takes the entry `limitr/stof`; both write it. */
+export type Format = 'yaml' | 'json' | 'toml' | 'stof';
 
 /** What can be said about a call beside its amount. */
 export interface CallOptions {

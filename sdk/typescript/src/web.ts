@@ -28,8 +28,9 @@ async function fetchModule(url: URL | undefined): Promise<ArrayBuffer | undefine
 function besideViteCache(): URL | undefined {
   const [, packages, name] = /^(.*\/)\.vite\/deps\/([^/]+)\.js(?:\?|$)/.exec(import.meta.url) ?? [];
   if (packages === undefined || name === undefined) return undefined;
-  const installed = name.startsWith('@') ? name.replace('_', '/') : 'limitr';
-  return new URL(`${packages}${installed}/dist/generated/limitr_wasm_bg.wasm`);
+  const installed = name.startsWith('@') ? name.replace('_', '/').replace(/_stof$/, '') : 'limitr';
+  const entry = name.endsWith('_stof') ? 'dist/stof' : 'dist';
+  return new URL(`${packages}${installed}/${entry}/generated/limitr_wasm_bg.wasm`);
 }
 
 export * from './index.js';

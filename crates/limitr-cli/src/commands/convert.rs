@@ -12,8 +12,13 @@ use crate::outcome::{Exit, Outcome, Trouble};
 pub(super) fn run(arguments: &Convert, out: &mut dyn Write) -> Outcome {
     let source = input::read(&arguments.file, arguments.format.map(Into::into))?;
     // What a valid policy cannot hold (a key given twice, a value of no meaning) might not survive.
-    if let Err(error) = parse_document(&source.text, source.format, true) {
-        return Err(Trouble::findings(source, &error));
+    let document = match parse_document(&source.text, source.format, true) {
+        Ok(document) => document,
+        Err(error) => return Err(Trouble::findings(source, &error)),
+    };
+    if let Some(first) = document.policy.functions.places().first().filter(|_| !arguments.data_only) {
+        let message = format!("the functions of `{}` cannot be written: `{first}` would be lost", source.name);
+        return Err(Trouble::new(message).hint("write them as expressions, or leave them out with `--data-only`"));
     }
     // The tree, not the policy, is written: durations, units and what is left out stay as they are.
     let tree = parse(&source.text, source.format).map_err(|problem| Trouble::new(problem.to_string()))?.to_json();

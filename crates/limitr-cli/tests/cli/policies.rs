@@ -258,6 +258,28 @@ fn convert_keeps_the_document() {
 }
 
 #[test]
+fn convert_writes_and_reads_stof() {
+    let folder = Folder::new("convert-stof").policy();
+    for (from, to, name) in
+        [("policy.json", "stof", "a.stof"), ("a.stof", "yaml", "b.yaml"), ("b.yaml", "json", "c.json")]
+    {
+        let ran = folder.limitr(&["convert", from, "--to", to, "--out", name]);
+        assert_eq!(ran.all(), "exit 0", "{from}");
+    }
+    let json = |name: &str| serde_json::from_str::<serde_json::Value>(&folder.read(name)).unwrap();
+    assert_eq!(json("c.json"), json("policy.json"));
+    let functions = "policy: { credits: { token: {
+    fn overhead(units: float) -> float { return units * 0.5; }
+} } }
+";
+    let folder =
+        folder.file("functions.stof", functions).file("hostile.stof", "policy: {\n  fn f() { pln('x'); }\n}\n");
+    assert_snapshot!(folder.limitr(&["convert", "functions.stof", "--to", "yaml"]).all(), @"");
+    assert_snapshot!(folder.limitr(&["convert", "functions.stof", "--to", "yaml", "--data-only"]).all(), @"");
+    assert_snapshot!(folder.limitr(&["validate", "hostile.stof"]).all(), @"");
+}
+
+#[test]
 fn convert_keeps_the_notation() {
     let yaml = "\
 policy:

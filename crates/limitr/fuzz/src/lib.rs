@@ -6,6 +6,9 @@ mod calls;
 mod conversions;
 mod documents;
 mod engine;
+mod expressions;
+#[cfg(feature = "stof")]
+mod functions;
 mod generate;
 mod hostile;
 mod record;
@@ -25,6 +28,18 @@ pub fn yaml(input: &[u8]) {
 /// A document as TOML text.
 pub fn toml(input: &[u8]) {
     documents::read(input, Format::Toml);
+}
+
+/// A document as Stof text, and the text as a function of one: read here as the `stof` crate reads it, and run within bounds.
+#[cfg(feature = "stof")]
+pub fn stof(input: &[u8]) {
+    documents::read(input, Format::Stof);
+    functions::read(input);
+}
+
+/// Text as the expressions of a policy.
+pub fn expressions(input: &[u8]) {
+    expressions::run(input);
 }
 
 /// A policy made of the document's own fields with plausible and hostile values.

@@ -1,17 +1,20 @@
-//! Notifications of the policy: events that follow from events.
+//! Notifications and functions of the policy: events that follow from events.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use serde_json::Value;
+
 use super::{Limitr, announce};
 use crate::decide::plan_of;
-use crate::events::{Event, Notice, NotificationEvent, Payload};
-use crate::logic::Alert;
+use crate::events::{Event, FunctionEvent, Notice, NotificationEvent, Payload};
+use crate::logic::{Alert, Argument, Handler};
 use crate::policy::{Compiled, Once};
 use crate::state::{CALLER, Cap, Customer, Name};
 
 impl Limitr {
-    /// The events, each followed by those of the notifications that match it. Nothing is locked.
+    /// The events, each followed by those of the notifications that match it and of the functions that are for it. Nothing
+    /// is locked.
     pub(super) fn with_alerts(&self, events: Vec<Event>) -> Vec<Event> {
         let policy = self.current_policy();
         let now = self.clock.now();
@@ -22,12 +25,15 @@ impl Limitr {
             for alert in policy.alerts.iter().filter(|alert| alert.looks_at(event.name())) {
                 let plan = plan.get_or_init(|| self.plan_of(&policy, &event)).as_deref();
                 match alert.matches(&event, plan, now) {
-                    Ok(true) if self.is_news(alert, &event, now) => self.fire(alert, &event, plan, now, &mut following),
-                    Ok(_) => {}
+                    Ok(true) => self.fire(alert, &event, plan, now, &mut following),
+                    Ok(false) => {}
                     Err(error) => {
                         following.push(announce::logic_error(&error, event.payload().customer().cloned(), None))
                     }
                 }
+            }
+            for handler in policy.handlers.iter().filter(|handler| handler.event == event.name()) {
+                handle(handler, &event, now, &mut following);
             }
             all.push(event);
             all.append(&mut following);
@@ -45,11 +51,23 @@ impl Limitr {
     }
 
     fn fire(&self, alert: &Alert, event: &Event, plan: Option<&str>, now: i64, events: &mut Vec<Event>) {
-        let (message, errors) = alert.message(event, plan, now);
         let customer = event.payload().customer();
+        let result = match alert.fire(event, now) {
+            // What it did not want to send was not sent, and is news still.
+            Ok(Some(Value::Null)) => return,
+            Ok(result) => result,
+            Err(error) => {
+                events.extend(error.map(|error| announce::logic_error(&error, customer.cloned(), None)));
+                None
+            }
+        };
+        if !self.is_news(alert, event, now) {
+            return;
+        }
+        let (message, errors) = alert.message(event, plan, now);
         events.extend(errors.iter().map(|error| announce::logic_error(error, customer.cloned(), None)));
         let notification =
-            Notice { name: alert.name.clone(), severity: alert.severity, message, event: event.name().into() };
+            Notice { name: alert.name.clone(), severity: alert.severity, message, event: event.name().into(), result };
         let payload = NotificationEvent { notification, payload: event.payload().clone() };
         events.push(Event::new(&alert.name, Payload::Notification(Box::new(payload))));
     }
@@ -91,5 +109,20 @@ fn subject<'e>(payload: &'e Payload, customer: &Customer) -> (Cow<'e, str>, i64)
         },
         Payload::Cap(event) => of_cap(event.entitlement.as_ref(), &event.cap),
         _ => (Cow::Borrowed(""), 0),
+    }
+}
+
+/// Calls a function with the payload of an event. Text or a map that it returns is an event of its own.
+fn handle(handler: &Handler, event: &Event, now: i64, events: &mut Vec<Event>) {
+    match handler.function.call(&[Argument::Data(&event.to_json())]) {
+        Ok(result @ (Value::String(_) | Value::Object(_))) => {
+            let payload = FunctionEvent { result, event: event.payload().clone() };
+            events.push(Event::new(&handler.name, Payload::Function(Box::new(payload))));
+        }
+        Ok(_) => {}
+        Err(error) if handler.function.is_due(now) => {
+            events.push(announce::logic_error(&error, event.payload().customer().cloned(), None));
+        }
+        Err(_) => {}
     }
 }

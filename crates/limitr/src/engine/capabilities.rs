@@ -26,7 +26,8 @@ impl Limitr {
     /// # Errors
     /// Kind `Policy`, listing every problem; the policy stays as it was.
     pub fn set_capabilities(&self, capabilities: &Value) -> Result<(), Error> {
-        let capabilities = read_capabilities_value(capabilities)?;
+        let functions = self.current_policy().source.functions.clone();
+        let capabilities = read_capabilities_value(capabilities, &functions)?;
         self.change_policy(|policy| policy.capabilities = capabilities)
     }
 

@@ -61,7 +61,7 @@ pub struct Limitr {
     listeners: RwLock<Arc<Vec<Listener>>>,
     /// Whether anybody listens, for a look that costs nothing.
     heard: AtomicBool,
-    /// Whether the policy has notifications of its own events.
+    /// Whether events of the policy can follow from others.
     alerted: AtomicBool,
     next_listener: AtomicU64,
     clock: Box<dyn Clock>,
@@ -137,7 +137,7 @@ impl Builder {
         let limitr = Limitr {
             learned: Learned::default(),
             store: Store::new(&policy),
-            alerted: AtomicBool::new(!policy.alerts.is_empty()),
+            alerted: AtomicBool::new(policy.is_alert()),
             policy: RwLock::new(policy),
             listeners: RwLock::default(),
             heard: AtomicBool::new(false),
@@ -260,7 +260,7 @@ impl Limitr {
         let (policy, result) = change(&self.current_policy())?;
         let policy = Arc::new(policy);
         self.store.set_policy(&policy);
-        self.alerted.store(!policy.alerts.is_empty(), Ordering::Release);
+        self.alerted.store(policy.is_alert(), Ordering::Release);
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
         Ok(result)
     }

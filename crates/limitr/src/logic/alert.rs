@@ -1,6 +1,9 @@
 //! Notifications: which events they look at, whether they match, what they say.
 
+use serde_json::Value as Json;
+
 use super::expression::{Function, Host, Mistake, Record, Scope, Type, Value};
+use super::functions::{Argument, Functions, Place, Routine};
 use super::program::{LogicError, Program};
 use super::records::{Person, person_type, usage_event_type};
 use super::template::Template;
@@ -16,8 +19,17 @@ pub(crate) struct Alert {
     pub(crate) severity: Severity,
     pub(crate) once: Once,
     on: Vec<String>,
-    when: Option<Program>,
+    when: Option<When>,
+    /// What it does when it matches.
+    fire: Option<Routine>,
     message: Template,
+}
+
+/// When it matches.
+#[derive(Debug)]
+enum When {
+    Expression(Program),
+    Function(Routine),
 }
 
 /// Functions of the event at hand.
@@ -34,7 +46,11 @@ pub(crate) fn is_usage(event: &str) -> bool {
 
 impl Alert {
     /// The compiled notification, or what is wrong in which field of it.
-    pub(crate) fn compile(name: &str, definition: &Notification) -> Result<Self, Vec<(&'static str, Mistake)>> {
+    pub(crate) fn compile(
+        name: &str,
+        definition: &Notification,
+        functions: &Functions,
+    ) -> Result<Self, Vec<(&'static str, Mistake)>> {
         let usage = definition.on.iter().all(|event| is_usage(event));
         let variables = [
             ("event", if usage { usage_event_type() } else { Type::Any }),
@@ -45,7 +61,12 @@ impl Alert {
         ];
         let scope = Scope { variables: &variables, functions: FUNCTIONS };
         let place = |field: &str| format!("policy.notifications.{name}.{field}");
-        let when = definition.when.as_deref().map(|text| Program::compile(text, place("when"), &scope, &Type::Bool));
+        let when = match (functions.find(Place::Matches(name)), definition.when.as_deref()) {
+            (Some(function), _) => Some(Ok(When::Function(function))),
+            (None, text) => {
+                text.map(|text| Program::compile(text, place("when"), &scope, &Type::Bool).map(When::Expression))
+            }
+        };
         let message = Template::compile(&definition.message, &place("message"), &scope);
         let (when, message) = match (when.transpose(), message) {
             (Ok(when), Ok(message)) => (when, message),
@@ -60,6 +81,7 @@ impl Alert {
             once: definition.once,
             on: definition.on.clone(),
             when,
+            fire: functions.find(Place::Fire(name)),
             message,
         })
     }
@@ -71,18 +93,44 @@ impl Alert {
 
     /// Whether it matches the event; an error only when it is to be reported. `plan` is the plan of the event's customer.
     pub(crate) fn matches(&self, event: &Event, plan: Option<&str>, now: i64) -> Result<bool, Box<LogicError>> {
-        let Some(when) = &self.when else { return Ok(true) };
-        let result = with_variables(event, plan, |variables| match when.run(variables, &Happening(event))? {
-            Value::Bool(matches) => Ok(matches),
-            _ => Err(when.error("the result is not a boolean".to_owned(), None)),
-        });
-        result.or_else(|error| if when.is_due(now) { Err(error) } else { Ok(false) })
+        const NO_BOOLEAN: &str = "the result is not a boolean";
+        let (result, due) = match &self.when {
+            None => return Ok(true),
+            Some(When::Expression(program)) => {
+                let run = |variables: &[Value<'_>]| match program.run(variables, &Happening(event))? {
+                    Value::Bool(matches) => Ok(matches),
+                    _ => Err(program.error(NO_BOOLEAN.to_owned(), None)),
+                };
+                let result = with_variables(event, plan, run);
+                let due = result.is_err() && program.is_due(now);
+                (result, due)
+            }
+            Some(When::Function(function)) => {
+                let result = call(function, event)
+                    .and_then(|result| result.as_bool().ok_or_else(|| function.error(NO_BOOLEAN.to_owned())));
+                let due = result.is_err() && function.is_due(now);
+                (result, due)
+            }
+        };
+        result.or_else(|error| if due { Err(error) } else { Ok(false) })
+    }
+
+    /// What it does with an event that it matches: what its function returns, none where it has none. An error only when
+    /// it is to be reported; it sends the notification without a result.
+    pub(crate) fn fire(&self, event: &Event, now: i64) -> Result<Option<Json>, Option<Box<LogicError>>> {
+        let Some(function) = &self.fire else { return Ok(None) };
+        call(function, event).map(Some).map_err(|error| function.is_due(now).then_some(error))
     }
 
     /// What it says of an event that it matches, and what went wrong in saying it.
     pub(crate) fn message(&self, event: &Event, plan: Option<&str>, now: i64) -> (String, Vec<LogicError>) {
         with_variables(event, plan, |variables| self.message.text(variables, &Happening(event), now))
     }
+}
+
+/// Calls a function with an event: its name and its payload.
+fn call(function: &Routine, event: &Event) -> Result<Json, Box<LogicError>> {
+    function.call(&[Argument::Text(event.name()), Argument::Data(&event.to_json())])
 }
 
 /// Runs `evaluate` on the variables of an event. `own` is the plan of its customer.

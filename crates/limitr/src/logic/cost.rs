@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value as Json;
 
 use super::expression::{Mistake, Scope, Type, Unhosted, Value};
+use super::functions::{Argument, Functions, Place, Routine};
 use super::program::{LogicError, Program};
 use super::records::{Person, person_type};
 use crate::Amount;
@@ -19,10 +20,11 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) customer: &'a Person<'a>,
 }
 
-/// A credit's cost expression.
+/// How a credit's cost is computed.
 #[derive(Debug)]
-pub(crate) struct Cost {
-    program: Program,
+pub(crate) enum Cost {
+    Expression(Program),
+    Function(Routine),
 }
 
 fn data(given: Option<&Json>) -> Value<'_> {
@@ -32,8 +34,11 @@ fn data(given: Option<&Json>) -> Value<'_> {
 static NOTHING: LazyLock<Json> = LazyLock::new(|| Json::Object(serde_json::Map::new()));
 
 impl Cost {
-    /// The expression of the credit called `name`; none when it has none.
-    pub(crate) fn compile(name: &str, credit: &Credit) -> Option<Result<Self, Mistake>> {
+    /// What computes the cost of the credit called `name`; none when nothing does.
+    pub(crate) fn compile(name: &str, credit: &Credit, functions: &Functions) -> Option<Result<Self, Mistake>> {
+        if let Some(function) = functions.find(Place::Overhead(name)) {
+            return Some(Ok(Self::Function(function)));
+        }
         let text = credit.overhead.as_deref()?;
         let variables = [
             ("units", Type::Double),
@@ -43,19 +48,37 @@ impl Cost {
         ];
         let scope = Scope { variables: &variables, functions: &[] };
         let program = Program::compile(text, format!("policy.credits.{name}.overhead"), &scope, &Type::Double);
-        Some(program.map(|program| Self { program }))
+        Some(program.map(Self::Expression))
     }
 
     /// Runes of cost.
     pub(crate) fn of(&self, credit: &Credit, call: Circumstances<'_>) -> Result<Amount, Box<LogicError>> {
-        let variables =
-            [Value::Double(call.units), data(call.context), data(credit.data.as_ref()), Value::Record(call.customer)];
-        let result = self.program.run(&variables, &Unhosted)?;
-        result.amount().ok_or_else(|| self.program.error("the result is not a number".to_owned(), None))
+        const NO_NUMBER: &str = "the result is not a number";
+        match self {
+            Self::Expression(program) => {
+                let variables = [
+                    Value::Double(call.units),
+                    data(call.context),
+                    data(credit.data.as_ref()),
+                    Value::Record(call.customer),
+                ];
+                let result = program.run(&variables, &Unhosted)?;
+                result.amount().ok_or_else(|| program.error(NO_NUMBER.to_owned(), None))
+            }
+            Self::Function(function) => {
+                let context = call.context.unwrap_or(&NOTHING);
+                let result = function.call(&[Argument::Amount(call.units), Argument::Data(context)])?;
+                let amount = result.as_number().and_then(Amount::from_json);
+                amount.ok_or_else(|| function.error(NO_NUMBER.to_owned()))
+            }
+        }
     }
 
     /// Whether an error of it is to be reported now; it counts as reported then.
     pub(crate) fn is_due(&self, now: i64) -> bool {
-        self.program.is_due(now)
+        match self {
+            Self::Expression(program) => program.is_due(now),
+            Self::Function(function) => function.is_due(now),
+        }
     }
 }

@@ -7,6 +7,7 @@ mod alert;
 mod capability;
 mod cost;
 mod expression;
+mod functions;
 mod program;
 mod records;
 mod template;
@@ -15,5 +16,9 @@ pub(crate) use alert::Alert;
 pub(crate) use capability::Skill;
 pub(crate) use cost::{Circumstances, Cost};
 pub(crate) use expression::{Host, Mistake, Value};
+pub use functions::Functions;
+#[cfg(feature = "stof")]
+pub(crate) use functions::callable;
+pub(crate) use functions::{Argument, Handler, Place};
 pub(crate) use program::LogicError;
 pub(crate) use records::Person;

@@ -13,15 +13,19 @@ const REPORTED_EVERY: i64 = 60_000;
 pub(crate) struct Program {
     expression: Expression,
     place: Box<str>,
-    reported: AtomicI64,
+    reported: Reported,
 }
+
+/// When a piece of logic was last reported.
+#[derive(Debug)]
+pub(crate) struct Reported(AtomicI64);
 
 /// A piece of logic that gave no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogicError {
     /// Path in the policy: `policy.credits.token.overhead`.
     pub(crate) place: String,
-    /// Its text.
+    /// Its text; of a function the first line.
     pub(crate) expression: String,
     pub(crate) message: String,
     /// Where in the text.
@@ -31,7 +35,7 @@ pub(crate) struct LogicError {
 impl Program {
     pub(super) fn compile(text: &str, place: String, scope: &Scope<'_>, wanted: &Type) -> Result<Self, Mistake> {
         let expression = Expression::compile(text, scope, wanted)?;
-        Ok(Self { expression, place: place.into(), reported: AtomicI64::new(i64::MIN) })
+        Ok(Self { expression, place: place.into(), reported: Reported::default() })
     }
 
     /// Runs it on the variables of its scope.
@@ -53,7 +57,20 @@ impl Program {
 
     /// Whether an error is to be reported now; it counts as reported then.
     pub(crate) fn is_due(&self, now: i64) -> bool {
+        self.reported.is_due(now)
+    }
+}
+
+impl Default for Reported {
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+}
+
+impl Reported {
+    /// Whether an error is to be reported now; it counts as reported then.
+    pub(crate) fn is_due(&self, now: i64) -> bool {
         let due = |last: i64| (last == i64::MIN || now < last || now - last >= REPORTED_EVERY).then_some(now);
-        self.reported.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
     }
 }

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use super::model::{self, Credit, Mode, Plan, Policy, Reset, ResetMode, Topup};
+use super::pairs::pairs;
 use super::schedule::Schedule;
 use super::units::{Measure, Unit};
 use crate::Amount;
-use crate::logic::{Alert, Cost, Skill};
+use crate::logic::{Alert, Cost, Functions, Handler, Skill};
 use crate::pricing::{CurrencyId, Curve, Exchange};
 use crate::state::{FixedMap, Name};
 
@@ -28,6 +29,8 @@ pub(crate) struct Compiled {
     pub(crate) alerts: Vec<Alert>,
     /// What can be called, by its name in the policy.
     pub(crate) skills: FixedMap<Name, Skill>,
+    /// Functions that follow events.
+    pub(crate) handlers: Vec<Handler>,
 }
 
 #[derive(Debug)]
@@ -157,18 +160,20 @@ impl Compiled {
                 curves.insert(name.as_str().into(), Arc::new(curve));
             }
         }
-        let exchange = Exchange::new(&source, &curves);
+        let exchange = Exchange::new(&source, &pairs(&source), &curves);
         let mut credits = FixedMap::default();
         for (name, credit) in &source.credits {
-            let credit = CompiledCredit::new(name, credit.clone(), curves.get(name.as_str()).cloned(), &exchange);
+            let curve = curves.get(name.as_str()).cloned();
+            let credit = CompiledCredit::new(name, credit.clone(), curve, &exchange, &source.functions);
             credits.insert(credit.name.clone(), Arc::new(credit));
         }
         let alerts = source.notifications.iter().filter(|(_, notification)| notification.to.is_empty());
-        let alerts = alerts.filter_map(|(name, notification)| Alert::compile(name, notification).ok()).collect();
-        let skills = source
-            .capabilities
-            .iter()
-            .filter_map(|(name, capability)| Some((name.as_str().into(), Skill::compile(name, capability)?.ok()?)));
+        let alerts = alerts
+            .filter_map(|(name, notification)| Alert::compile(name, notification, &source.functions).ok())
+            .collect();
+        let skills = source.capabilities.iter().filter_map(|(name, capability)| {
+            Some((name.as_str().into(), Skill::compile(name, capability, &source.functions)?.ok()?))
+        });
         let mut compiled = Self {
             exchange,
             credits,
@@ -177,6 +182,7 @@ impl Compiled {
             default_plan: None,
             alerts,
             skills: skills.collect(),
+            handlers: source.functions.handlers(),
             source,
         };
         for (name, plan) in &compiled.source.plans {
@@ -191,6 +197,11 @@ impl Compiled {
             compiled.plans.insert(plan.name.clone(), plan);
         }
         compiled
+    }
+
+    /// Whether events of its own can follow from others.
+    pub(crate) fn is_alert(&self) -> bool {
+        !self.alerts.is_empty() || !self.handlers.is_empty()
     }
 
     pub(crate) fn credit(&self, name: &str) -> Option<&Arc<CompiledCredit>> {
@@ -220,8 +231,10 @@ impl Compiled {
     pub(crate) fn compile_limit(&self, limit: &model::Limit) -> Option<CompiledLimit> {
         let credit = self.credits.get(limit.credit.as_str()).cloned();
         // Only a policy loaded without validation names a credit that is not there: a plain unpriced one stands in.
-        let credit = credit
-            .unwrap_or_else(|| Arc::new(CompiledCredit::new(&limit.credit, Credit::default(), None, &self.exchange)));
+        let credit = credit.unwrap_or_else(|| {
+            let (credit, functions) = (Credit::default(), Functions::default());
+            Arc::new(CompiledCredit::new(&limit.credit, credit, None, &self.exchange, &functions))
+        });
         let unit = credit.unit;
         let hard = limit.mode == Mode::Hard;
         let governor = limit.governor.as_ref().filter(|governor| governor.enabled && hard);
@@ -276,13 +289,13 @@ impl Compiled {
 }
 
 impl CompiledCredit {
-    fn new(name: &str, credit: Credit, curve: Option<Arc<Curve>>, exchange: &Exchange) -> Self {
+    fn new(name: &str, credit: Credit, curve: Option<Arc<Curve>>, exchange: &Exchange, functions: &Functions) -> Self {
         Self {
             name: name.into(),
             unit: credit.stof_units,
             overhead_cost: credit.overhead_cost,
             // Only a policy loaded without validation has one that does not compile; the rate stands in.
-            cost: Cost::compile(name, &credit).and_then(Result::ok).map(Box::new),
+            cost: Cost::compile(name, &credit, functions).and_then(Result::ok).map(Box::new),
             curve,
             currency: exchange.id(name),
             definition: Arc::new(credit),

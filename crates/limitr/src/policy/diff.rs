@@ -80,7 +80,19 @@ fn settled(policy: &Policy) -> Value {
     if let Some(Value::Object(exchange)) = settled.get_mut("exchange") {
         exchange.insert("grant_strategy".to_owned(), json!(policy.exchange.grant_strategy));
     }
+    for (path, text) in policy.functions.texts() {
+        function(&mut settled, &path, text);
+    }
     with(settled, &policy.extensions)
+}
+
+/// Puts a function's text where it stands: one on something that is no longer there means nothing.
+fn function(settled: &mut Value, path: &[&str], text: &str) {
+    let Some((name, ["policy", objects @ ..])) = path.split_last() else { return };
+    let object = objects.iter().try_fold(settled, |object, name| object.get_mut(name));
+    if let Some(Value::Object(fields)) = object {
+        fields.insert(format!("{name}()"), text.into());
+    }
 }
 
 fn settled_credit(credit: &Credit) -> Value {

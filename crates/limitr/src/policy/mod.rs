@@ -5,6 +5,7 @@ mod diff;
 mod formats;
 mod model;
 mod node;
+mod pairs;
 mod read;
 mod schedule;
 mod units;
@@ -14,6 +15,10 @@ pub(crate) use compile::{
     Bucket, Compiled, CompiledCredit, CompiledEntitlement, CompiledLimit, CompiledPlan, CompiledTopup, Period, Refill,
 };
 pub use diff::{Change, difference};
+#[cfg(feature = "stof")]
+pub(crate) use formats::stof::{Reading, Source};
+#[cfg(feature = "stof")]
+pub(crate) use formats::syntax;
 pub use formats::{Format, FormatError, parse, write};
 pub use model::*;
 pub(crate) use node::quoted;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Curve;
 use crate::Amount;
-use crate::policy::{GrantStrategy, Policy};
+use crate::policy::{GrantStrategy, Map, Pair, Policy};
 use crate::state::{FixedMap, Name};
 
 /// A currency the policy knows: `rune`, `usd`, a credit or a pair's key.
@@ -53,12 +53,13 @@ const USD: &str = "usd";
 const MAX_CHAIN: usize = 1000;
 
 impl Exchange {
-    pub(crate) fn new(policy: &Policy, curves: &FixedMap<Name, Arc<Curve>>) -> Self {
+    /// The table of `pairs`, which are the policy's own and what its function answered.
+    pub(crate) fn new(policy: &Policy, pairs: &Map<Pair>, curves: &FixedMap<Name, Arc<Curve>>) -> Self {
         let mut ids = FixedMap::default();
         let names = [RUNE, USD].into_iter();
         let names = names.chain(policy.credits.keys().map(String::as_str));
-        let names = names.chain(policy.exchange.pairs.keys().map(String::as_str));
-        let names = names.chain(policy.exchange.pairs.values().map(|pair| pair.currency.as_str()));
+        let names = names.chain(pairs.keys().map(String::as_str));
+        let names = names.chain(pairs.values().map(|pair| pair.currency.as_str()));
         let mut order: Vec<Name> = Vec::new();
         for name in names {
             if !ids.contains_key(name) {
@@ -70,7 +71,7 @@ impl Exchange {
         let currencies = order
             .iter()
             .map(|name| {
-                let worth = resolve(policy, curves, &ids, name);
+                let worth = resolve(pairs, curves, &ids, name);
                 let unit_worth = worth.as_ref().and_then(|worth| worth.runes(Amount::ONE, Amount::ZERO));
                 Currency { worth, is_credit: policy.credits.contains_key(&**name), unit_worth }
             })
@@ -164,7 +165,7 @@ impl Worth {
 
 /// Follows pairs from `name` until a root; `None` for a dead end or a cycle.
 fn resolve(
-    policy: &Policy,
+    pairs: &Map<Pair>,
     curves: &FixedMap<Name, Arc<Curve>>,
     ids: &FixedMap<Name, CurrencyId>,
     name: &str,
@@ -175,13 +176,13 @@ fn resolve(
         if at == RUNE {
             return Some(Worth { mul, div, root: Root::Rune });
         }
-        if let Some(pair) = policy.exchange.pairs.get(at) {
+        if let Some(pair) = pairs.get(at) {
             mul = mul.checked_mul(pair.value)?;
             at = &pair.currency;
             continue;
         }
         // A pair written for the rune gives its worth in that currency: one unit of it is 1 / value rune.
-        if let Some(rune) = policy.exchange.pairs.get(RUNE).filter(|rune| rune.currency == at) {
+        if let Some(rune) = pairs.get(RUNE).filter(|rune| rune.currency == at) {
             div = div.checked_mul(rune.value)?;
             return Some(Worth { mul, div, root: Root::Rune });
         }

@@ -10,20 +10,36 @@ const GOOD: &str = "policy: {credits: {token: {}}, plans: {free: {default: true,
 
 /// Each code with a message that carries it, as the engine writes it.
 pub(crate) fn examples() -> Vec<(&'static str, String)> {
-    let documents = documents().into_iter().map(|(code, text)| (code, problem(code, &text)));
+    let documents = documents().into_iter().map(|(code, text)| (code, problem(code, &text, Format::Yaml)));
+    let stof = STOF.iter().map(|(code, text)| (*code, problem(code, text, Format::Stof)));
     let errors = errors().into_iter().map(|(code, error)| {
         assert_eq!(error.code(), code, "{error}");
         (code, error.to_string())
     });
-    documents.chain(errors).collect()
+    documents.chain(stof).chain(errors).collect()
 }
 
 /// The first line with this code among everything that is wrong with a document.
-fn problem(code: &str, text: &str) -> String {
-    let error = parse_document(text, Format::Yaml, true).map(drop).expect_err(code);
+fn problem(code: &str, text: &str, format: Format) -> String {
+    let error = parse_document(text, format, true).map(drop).expect_err(code);
     let found = error.problems().iter().find(|problem| problem.code == code);
     found.unwrap_or_else(|| panic!("no `{code}` in {error}")).to_string()
 }
+
+/// Codes that need another build of the engine.
+#[cfg(feature = "stof")]
+pub(crate) const ELSEWHERE: &[&str] = &["missing_environment", "format_unavailable"];
+#[cfg(not(feature = "stof"))]
+pub(crate) const ELSEWHERE: &[&str] = &["missing_environment", "stof_forbidden", "bad_function", "function_and_field"];
+
+#[cfg(feature = "stof")]
+const STOF: &[(&str, &str)] = &[
+    ("stof_forbidden", "import './rates';"),
+    ("bad_function", "policy: {exchange: { fn get_pair(currency: str) { return {'value': 1}; } }}"),
+    ("function_and_field", "policy: {capabilities: {act: { result: \"1\" fn run() -> int { return 1; } }}}"),
+];
+#[cfg(not(feature = "stof"))]
+const STOF: &[(&str, &str)] = &[("format_unavailable", "policy: {}")];
 
 fn documents() -> Vec<(&'static str, String)> {
     let credit = |fields: &str| format!("policy:\n  credits:\n    token: {fields}\n");

@@ -76,7 +76,7 @@ fn each_file(folder: &str, visit: &mut dyn FnMut(&str, &str)) {
             each_file(&name, visit);
         } else if name.ends_with(".rs") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let product = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
             let code: Vec<&str> = product.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
             visit(&name, &code.join("\n"));
         }

@@ -162,7 +162,14 @@ fn comes_back(document: &Document, format: Format) {
     assert_eq!(difference(&back.policy, &document.policy), []);
 }
 
-const FORMATS: [Format; 3] = [Format::Json, Format::Yaml, Format::Toml];
+/// Those that can be read: Stof with its feature.
+const FORMATS: &[Format] = &[
+    Format::Json,
+    Format::Yaml,
+    Format::Toml,
+    #[cfg(feature = "stof")]
+    Format::Stof,
+];
 
 #[test]
 fn documents_come_back_in_every_format() {
@@ -175,7 +182,7 @@ fn documents_come_back_in_every_format() {
     documents.push(Document::default());
     for document in &documents {
         for format in FORMATS {
-            comes_back(document, format);
+            comes_back(document, *format);
         }
     }
 }
@@ -376,14 +383,14 @@ proptest! {
         document.policy = read_document_value(&policy, true).unwrap().policy;
         document.extensions.insert("x-data".to_owned(), data);
         for format in FORMATS {
-            comes_back(&document, format);
+            comes_back(&document, *format);
         }
     }
 
     #[test]
     fn no_text_panics(text in "[\\[\\]{}:,\"'&*!|>?#%@\\-\\.0-9a-c \n\t=é]{0,60}") {
         for format in FORMATS {
-            let _ = parse_document(&text, format, true);
+            let _ = parse_document(&text, *format, true);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod json;
 mod lines;
+pub(crate) mod stof;
 mod toml;
 mod yaml;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use super::node::Node;
 use super::read::WHOLE;
+use crate::logic::Functions;
 use crate::{Error, Position, Problem};
 
 /// Most bytes of text.
@@ -32,15 +34,17 @@ pub enum Format {
     Yaml,
     /// TOML 1.
     Toml,
+    /// Stof: data and functions. Always written; read with the feature `stof`.
+    Stof,
 }
 
 /// The name of no format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format `{0}`; it is one of `json`, `yaml` and `toml`")]
+#[error("unknown format `{0}`; it is one of `json`, `yaml`, `toml` and `stof`")]
 pub struct FormatError(String);
 
 impl Format {
-    /// The format of files ending in `extension`: `json`, `yaml`, `yml` or `toml`, in any case.
+    /// The format of files ending in `extension`: `json`, `yaml`, `yml`, `toml` or `stof`, in any case.
     #[must_use]
     pub fn from_extension(extension: &str) -> Option<Self> {
         let is = |known: &str| extension.eq_ignore_ascii_case(known);
@@ -48,6 +52,7 @@ impl Format {
             () if is("json") => Some(Self::Json),
             () if is("yaml") || is("yml") => Some(Self::Yaml),
             () if is("toml") => Some(Self::Toml),
+            () if is("stof") => Some(Self::Stof),
             () => None,
         }
     }
@@ -67,6 +72,7 @@ impl fmt::Display for Format {
             Self::Json => "json",
             Self::Yaml => "yaml",
             Self::Toml => "toml",
+            Self::Stof => "stof",
         })
     }
 }
@@ -74,27 +80,44 @@ impl fmt::Display for Format {
 /// Reads `text` into a tree.
 ///
 /// # Errors
-/// Text that is not well formed (`syntax`), empty (`empty_document`), or over the budget (`document_too_large`,
-/// `document_too_deep`).
+/// Text that is not well formed (`syntax`), empty (`empty_document`), over the budget (`document_too_large`,
+/// `document_too_deep`), or Stof that a policy cannot have (`stof_forbidden`, and without the feature `stof` any:
+/// `format_unavailable`).
 pub fn parse(text: &str, format: Format) -> Result<Node, Problem> {
+    parse_with_functions(text, format).map(|(root, _)| root)
+}
+
+/// Reads `text` into a tree, and the functions beside it.
+pub(super) fn parse_with_functions(text: &str, format: Format) -> Result<(Node, Functions), Problem> {
     if text.len() > MAX_BYTES {
         return Err(too_large(format!("the document has {} bytes, more than the {MAX_BYTES} it may have", text.len())));
     }
     // A byte order mark is no part of the text, nor of its columns.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = lines::Lines::new(text);
-    // Nothing else in the text means something to all three parsers; YAML's takes it for the end.
+    // Nothing else in the text means something to all parsers; YAML's takes it for the end.
     if let Some(offset) = text.bytes().position(|byte| byte == 0) {
         return Err(syntax(lines.position(offset), "the text holds a NUL character"));
     }
     if text.trim().is_empty() {
         return Err(empty());
     }
-    match format {
+    let root = match format {
         Format::Json => json::parse(text, &lines),
         Format::Yaml => yaml::parse(text),
         Format::Toml => toml::parse(text, &lines),
-    }
+        #[cfg(feature = "stof")]
+        Format::Stof => return stof::parse(text, &lines).and_then(Functions::load),
+        #[cfg(not(feature = "stof"))]
+        Format::Stof => Err(unavailable()),
+    };
+    Ok((root?, Functions::default()))
+}
+
+#[cfg(not(feature = "stof"))]
+fn unavailable() -> Problem {
+    let hint = "turn on the feature `stof` of the crate, or import `limitr/stof`; Stof can be written without";
+    text_problem("format_unavailable", None, "Stof cannot be read here".to_owned(), Some(hint))
 }
 
 /// Writes `value` as text that [`parse`] reads back. In TOML, entries that are null are left out.
@@ -110,6 +133,7 @@ pub fn write(value: &impl Serialize, format: Format) -> Result<String, Error> {
     match format {
         Format::Json => serde_json::to_string_pretty(&value).map_err(|error| cannot(&error)),
         Format::Yaml => yaml::write(&value).map_err(|error| cannot(&error)),
+        Format::Stof => stof::write(&value).map_err(|error| cannot(&error)),
         Format::Toml => {
             toml::drop_nulls(&mut value);
             ::toml::to_string_pretty(&value).map_err(|error| cannot(&error))
@@ -121,7 +145,7 @@ fn text_problem(code: &'static str, at: Option<Position>, message: String, hint:
     Problem { code, path: WHOLE.to_owned(), message, hint: hint.map(str::to_owned), at, within: None }
 }
 
-fn syntax(at: Option<Position>, message: impl Into<String>) -> Problem {
+pub(crate) fn syntax(at: Option<Position>, message: impl Into<String>) -> Problem {
     text_problem("syntax", at, message.into(), None)
 }
 

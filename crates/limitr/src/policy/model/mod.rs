@@ -13,6 +13,7 @@ pub use logic::{Capability, Notification, Once, Parameter, ParameterType, Severi
 use super::schedule::Schedule;
 use super::units::{Measure, Unit};
 use crate::Amount;
+pub use crate::logic::Functions;
 
 /// Names in document order.
 pub type Map<T> = IndexMap<String, T, foldhash::fast::FixedState>;
@@ -50,6 +51,9 @@ pub struct Policy {
     /// `x-` fields.
     #[serde(flatten)]
     pub extensions: Extensions,
+    /// Functions of the Stof document it came from. They are not data: what is written has none.
+    #[serde(skip)]
+    pub functions: Functions,
 }
 
 /// Default of [`Policy::hold_ttl`]: ten minutes.

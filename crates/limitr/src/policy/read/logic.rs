@@ -1,8 +1,9 @@
 //! Reading alerts and callable logic.
 
-use super::{Reader, read};
+use super::{Reader, read, read_beside};
 use crate::Error;
-use crate::policy::model::{Capability, Map, Notification, Parameter};
+use crate::logic::Place;
+use crate::policy::model::{Capability, Functions, Map, Notification, Parameter};
 use crate::policy::node::{Kind, Node};
 
 /// Reads the notifications of a policy from JSON data, as they would stand in a document.
@@ -13,12 +14,15 @@ pub(crate) fn read_notifications_value(value: &serde_json::Value) -> Result<Map<
     read(value, "policy.notifications", |reader, node| reader.notifications(node).unwrap_or_default())
 }
 
-/// Reads the capabilities of a policy from JSON data, as they would stand in a document.
+/// Reads the capabilities of a policy from JSON data, as they would stand in a document with these functions.
 ///
 /// # Errors
 /// Everything in them that cannot be read, see [`Error::problems`].
-pub(crate) fn read_capabilities_value(value: &serde_json::Value) -> Result<Map<Capability>, Error> {
-    read(value, "policy.capabilities", |reader, node| reader.capabilities(node).unwrap_or_default())
+pub(crate) fn read_capabilities_value(
+    value: &serde_json::Value,
+    functions: &Functions,
+) -> Result<Map<Capability>, Error> {
+    read_beside(value, "policy.capabilities", functions, |reader, node| reader.capabilities(node).unwrap_or_default())
 }
 
 impl Reader {
@@ -27,7 +31,7 @@ impl Reader {
     }
 
     pub(super) fn capabilities(&mut self, node: &Node) -> Option<Map<Capability>> {
-        self.map(node, |reader, _, node| Some(reader.capability(node)))
+        self.map(node, |reader, name, node| Some(reader.capability(name, node)))
     }
 
     fn notification(&mut self, node: &Node) -> Notification {
@@ -43,7 +47,8 @@ impl Reader {
         }
     }
 
-    fn capability(&mut self, node: &Node) -> Capability {
+    fn capability(&mut self, name: &str, node: &Node) -> Capability {
+        let answered = self.functions.has(Place::Run(name));
         let fields =
             self.fields(node, &["name", "description", "version", "parameters", "plans", "customers", "result"]);
         Capability {
@@ -53,7 +58,11 @@ impl Reader {
             parameters: self.field(&fields, "parameters", Self::parameters).unwrap_or_default(),
             plans: self.field(&fields, "plans", Self::names).unwrap_or_default(),
             customers: self.field(&fields, "customers", Self::names).unwrap_or_default(),
-            result: self.required(&fields, "result", Self::expression),
+            result: if answered {
+                self.field(&fields, "result", Self::expression)
+            } else {
+                self.required(&fields, "result", Self::expression)
+            },
             extensions: fields.extensions,
         }
     }

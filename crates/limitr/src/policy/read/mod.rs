@@ -15,7 +15,7 @@ pub(crate) use values::Choice;
 
 use std::collections::HashSet;
 
-use super::model::Extensions;
+use super::model::{Extensions, Functions};
 use super::node::{Key, Kind, Node, quoted};
 use crate::{Error, Position, Problem};
 
@@ -37,6 +37,8 @@ pub(super) struct Reader {
     dropped: usize,
     /// Paths something was already said about, misspelt fields under their right name included.
     blamed: HashSet<String>,
+    /// The document's functions.
+    functions: Functions,
 }
 
 /// The entries of a map that has a fixed set of fields.
@@ -58,7 +60,14 @@ impl<'n> Fields<'n> {
 
 impl Reader {
     fn new(path: impl Into<String>, strict: bool) -> Self {
-        Self { path: path.into(), strict, problems: Vec::new(), dropped: 0, blamed: HashSet::new() }
+        Self {
+            path: path.into(),
+            strict,
+            problems: Vec::new(),
+            dropped: 0,
+            blamed: HashSet::new(),
+            functions: Functions::default(),
+        }
     }
 
     /// Runs `read` with `segment` appended to the path.
@@ -223,8 +232,19 @@ pub(super) fn read<T>(
     path: &str,
     read: impl FnOnce(&mut Reader, &Node) -> T,
 ) -> Result<T, Error> {
+    read_beside(value, path, &Functions::default(), read)
+}
+
+/// As [`read`], for a policy with these functions.
+fn read_beside<T>(
+    value: &serde_json::Value,
+    path: &str,
+    functions: &Functions,
+    read: impl FnOnce(&mut Reader, &Node) -> T,
+) -> Result<T, Error> {
     let node = Node::from_json(value).map_err(|problem| Error::policy(vec![problem]))?;
     let mut reader = Reader::new(path, true);
+    reader.functions = functions.clone();
     let value = read(&mut reader, &node);
     reader.finish(value)
 }

@@ -59,8 +59,10 @@ impl Serialize for Document {
 /// # Errors
 /// Everything that is wrong with the document, see [`Error::problems`].
 pub fn parse_document(text: &str, format: Format, validate: bool) -> Result<Document, Error> {
-    let root = formats::parse(text, format).map_err(|problem| Error::policy(vec![problem]))?;
+    let read = formats::parse_with_functions(text, format);
+    let (root, functions) = read.map_err(|problem| Error::policy(vec![problem]))?;
     let mut reader = Reader::new("", validate);
+    reader.functions = functions;
     let document = reader.root(&root);
     if let Some(policy) = root.get("policy") {
         pinpoint(text, policy, &mut reader.problems);
@@ -148,6 +150,7 @@ impl Reader {
                 .field(&fields, "estimate_min_samples", Self::whole)
                 .unwrap_or(ESTIMATE_MIN_SAMPLES),
             extensions: fields.extensions.clone(),
+            functions: self.functions.clone(),
         };
         let customers = self.field(&fields, "customers", Self::customers).unwrap_or_default();
         if self.strict {

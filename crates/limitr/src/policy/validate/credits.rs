@@ -20,7 +20,9 @@ impl<'p> Check<'p> {
             self.report("reserved_name", "", format!("`{name}` is a built-in currency, not a credit"), hint);
         }
         self.not_negative("negative_overhead", "overhead_cost", credit.overhead_cost);
-        if let (Some(text), Some(Err(mistake))) = (&credit.overhead, Cost::compile(name, credit)) {
+        if let (Some(text), Some(Err(mistake))) =
+            (&credit.overhead, Cost::compile(name, credit, &self.policy.functions))
+        {
             self.mistake("overhead", text, mistake);
         }
         if let Some(price) = &credit.price {

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::Check;
-use crate::policy::model::{Exchange, Policy};
+use crate::policy::model::{Map, Pair, Policy};
 use crate::policy::node::quoted;
+use crate::policy::pairs::pairs;
 
 const RUNE: &str = "rune";
 const USD: &str = "usd";
@@ -18,7 +19,7 @@ enum Leads {
     Nowhere,
 }
 
-impl<'p> Check<'p> {
+impl Check<'_> {
     pub(super) fn exchange(&mut self) {
         let exchange = &self.policy.exchange;
         self.inside("exchange", |this| {
@@ -33,15 +34,16 @@ impl<'p> Check<'p> {
             });
             // Each currency is followed once, however long the chains are.
             let mut known = HashMap::new();
+            let all = pairs(this.policy);
             for name in exchange.pairs.keys() {
-                this.follow(name, exchange, &mut known);
+                this.follow(name, &all, &mut known);
             }
         });
     }
 
     /// Follows pairs from `name`, reporting a dead end or a cycle where it is first met.
-    fn follow(&mut self, name: &'p str, exchange: &'p Exchange, known: &mut HashMap<&'p str, Leads>) {
-        let mut chain: Vec<&'p str> = Vec::new();
+    fn follow<'x>(&mut self, name: &'x str, pairs: &'x Map<Pair>, known: &mut HashMap<&'x str, Leads>) {
+        let mut chain: Vec<&'x str> = Vec::new();
         let mut at = name;
         let end = loop {
             match known.get(at) {
@@ -52,10 +54,10 @@ impl<'p> Check<'p> {
                 Some(leads) => break *leads,
                 None => {}
             }
-            if at == RUNE || defined_by_rune(at, exchange) {
+            if at == RUNE || defined_by_rune(at, pairs) {
                 break Leads::ToRunes;
             }
-            let Some(pair) = exchange.pairs.get(at) else {
+            let Some(pair) = pairs.get(at) else {
                 if at == USD || is_priced(at, self.policy) {
                     break Leads::ToRunes;
                 }
@@ -109,8 +111,8 @@ impl<'p> Check<'p> {
 }
 
 /// The pair written for the rune itself gives its currency a worth and leads nowhere.
-fn defined_by_rune(name: &str, exchange: &Exchange) -> bool {
-    exchange.pairs.get(RUNE).is_some_and(|pair| pair.currency == name) && !exchange.pairs.contains_key(name)
+fn defined_by_rune(name: &str, pairs: &Map<Pair>) -> bool {
+    pairs.get(RUNE).is_some_and(|pair| pair.currency == name) && !pairs.contains_key(name)
 }
 
 fn is_priced(name: &str, policy: &Policy) -> bool {

@@ -9,7 +9,7 @@ use crate::{Position, Problem};
 pub(in crate::policy) fn locate(policy: &Node, problems: &mut [Problem]) {
     let nodes = nodes(policy, problems);
     for (problem, node) in problems.iter_mut().zip(nodes) {
-        problem.at = node.and_then(|node| node.at);
+        problem.at = problem.at.or_else(|| node?.at);
     }
 }
 

@@ -32,7 +32,7 @@ impl<'p> Check<'p> {
                 self.report("unknown_event", &format!("on[{index}]"), format!("unknown event {}", quoted(event)), hint);
             }
         }
-        for (field, mistake) in Alert::compile(name, notification).err().unwrap_or_default() {
+        for (field, mistake) in Alert::compile(name, notification, &self.policy.functions).err().unwrap_or_default() {
             let text = if field == "when" { notification.when.as_deref() } else { Some(&*notification.message) };
             self.mistake(field, text.unwrap_or_default(), mistake);
         }
@@ -68,7 +68,9 @@ impl<'p> Check<'p> {
                 self.report("unknown_plan", &format!("plans[{index}]"), format!("unknown plan {}", quoted(plan)), hint);
             }
         }
-        if let (Some(text), Some(Err(mistake))) = (&capability.result, Skill::compile(name, capability)) {
+        if let (Some(text), Some(Err(mistake))) =
+            (&capability.result, Skill::compile(name, capability, &self.policy.functions))
+        {
             self.mistake("result", text, mistake);
         }
     }

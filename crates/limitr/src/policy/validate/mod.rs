@@ -2,6 +2,7 @@
 
 mod credits;
 mod exchange;
+mod functions;
 mod locate;
 mod logic;
 mod plans;
@@ -30,6 +31,7 @@ pub(super) fn examine(policy: &Policy) -> (Vec<Problem>, usize) {
     check.exchange();
     check.plans();
     check.logic();
+    check.functions();
     check.rest();
     (check.problems, check.more)
 }
