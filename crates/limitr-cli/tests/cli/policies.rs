@@ -274,9 +274,33 @@ fn convert_writes_and_reads_stof() {
 ";
     let folder =
         folder.file("functions.stof", functions).file("hostile.stof", "policy: {\n  fn f() { pln('x'); }\n}\n");
-    assert_snapshot!(folder.limitr(&["convert", "functions.stof", "--to", "yaml"]).all(), @"");
-    assert_snapshot!(folder.limitr(&["convert", "functions.stof", "--to", "yaml", "--data-only"]).all(), @"");
-    assert_snapshot!(folder.limitr(&["validate", "hostile.stof"]).all(), @"");
+    assert_snapshot!(folder.limitr(&["convert", "functions.stof", "--to", "yaml"]).all(), @"
+    limitr: the functions of `functions.stof` cannot be written: `policy.credits.token.overhead()` would be lost
+      help: write them as expressions, or leave them out with `--data-only`
+    exit 2
+    ");
+    assert_snapshot!(folder.limitr(&["convert", "functions.stof", "--to", "yaml", "--data-only"]).all(), @"
+    policy:
+      credits:
+        token: {}
+    exit 0
+    ");
+    assert_snapshot!(folder.limitr(&["validate", "hostile.stof"]).all(), @"
+    stof_forbidden
+
+      x `pln()` is no function that a policy can call
+       ,-[hostile.stof:2:12]
+     1 | policy: {
+     2 |   fn f() { pln('x'); }
+       :            ^^^^|^^^^
+       :                `-- document
+     3 | }
+       `----
+      help: a function of the object is `self.name()`
+
+    1 problem in hostile.stof
+    exit 1
+    ");
 }
 
 #[test]

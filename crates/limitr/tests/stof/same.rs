@@ -74,6 +74,43 @@ fn functions_decide_what_expressions_decide() {
     assert_eq!(common(&stof.record()), common(&yaml.record()));
 }
 
+/// The guide shows one policy twice, and says that both are the same.
+#[test]
+fn the_guide_shows_the_same_policy_twice() {
+    const GUIDE: &str = include_str!("../../../../docs/guides/costs-alerts-and-tools.md");
+    let block = |language: &str| {
+        let mut blocks = GUIDE.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+        blocks.find(|(of, _)| *of == language).expect("a block").1
+    };
+    let (yaml, heard_yaml, clock_yaml) = engine(block("yaml"), Format::Yaml);
+    let (stof, heard_stof, clock_stof) = engine(block("stof"), Format::Stof);
+    let both = |operation: Value| {
+        let one = call(&yaml, &operation).map_err(|error| error.to_string());
+        let two = call(&stof, &operation).map_err(|error| error.to_string());
+        assert_eq!(one.as_ref().map(common), two.as_ref().map(common), "{operation}");
+        let told = events(&heard_yaml);
+        assert_eq!(told, events(&heard_stof), "{operation}");
+        told.into_iter().filter(|(name, _)| name == "eighty_percent").count()
+    };
+    let mut alerts = 0;
+    for (id, plan) in [("ann", "free"), ("ada", "pro")] {
+        both(json!({"create_customer": {"id": id, "plan": plan, "label": id}}));
+    }
+    let mut random = fastrand::Rng::with_seed(3);
+    for _ in 0..300 {
+        let (id, model) = (["ann", "ada"][random.usize(..2)], ["small", "large", "none"][random.usize(..3)]);
+        let event = json!({"model": model, "input": random.u32(1..9000), "output": random.u32(1..2000)});
+        let value = if id == "ann" { random.u32(1..4000) } else { random.u32(1..90_000) };
+        alerts += both(json!({"allow": {"customer": id, "entitlement": "chat", "value": value, "event": event}}));
+        let use_tool = json!({"type": "tool_use", "id": "t", "name": "token_budget", "input": {"tokens": value}});
+        both(json!({"claude_tool_use": {"block": use_tool, "customer": id}}));
+        clock_yaml.advance(3_600_000);
+        clock_stof.advance(3_600_000);
+    }
+    assert!(alerts > 5, "{alerts} alerts");
+    both(json!({"customers": {}}));
+}
+
 /// I1: a function sees the same in `check` and in `allow`, and nothing of one call is left in the next.
 #[test]
 fn i1_check_equals_allow_with_functions() {

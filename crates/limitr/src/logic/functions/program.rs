@@ -1,12 +1,12 @@
 //! The functions of a document, loaded: beside them its data, in a graph that every call starts from.
 
-use std::collections::HashMap;
+use std::ops::Deref as _;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value as Json;
-use stof::model::{DataRef, Func, Graph, NodeRef, Profile};
+use stof::model::{DataRef, Field, Func, Graph, NodeRef, Profile};
 use stof::parser::info::parse_text_with_info;
-use stof::runtime::{Error, Type};
+use stof::runtime::{Error, Type, Val};
 
 use super::machine::{Machine, Target, sandbox};
 use super::values::{Argument, Builder, Document};
@@ -51,18 +51,12 @@ impl Program {
         let mut scratch = pristine.clone();
         let mut build = Builder::new(&mut pristine, 'd');
         let is_quantity = |node: &Node| node.at.is_some_and(|at| quantities.contains(&at));
-        let mut document = Document {
-            build: &mut build,
-            is_quantity: &is_quantity,
-            cells: Cells::default(),
-            objects: HashMap::from([(String::new(), top.clone())]),
-        };
-        document.fill(&top, &root, "");
-        let Document { cells, objects, .. } = document;
+        let mut document = Document { build: &mut build, is_quantity: &is_quantity, cells: Cells::default() };
+        document.fill(&top, &root);
+        let Document { cells, .. } = document;
         let mut loaded = Vec::with_capacity(functions.len());
         for source in functions {
-            let object = source.path.iter().fold(String::new(), |path, name| format!("{path}.{name}"));
-            let object = objects.get(&object).cloned().unwrap_or_else(|| top.clone());
+            let object = object_at(build.graph, &top, &source.path).unwrap_or_else(|| top.clone());
             let function = compile(&mut scratch, &source)?;
             let parameters = function.params.iter().map(|parameter| parameter.param_type.clone()).collect();
             let id = build.id();
@@ -106,6 +100,25 @@ impl Program {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Machine>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The object that these names lead to.
+fn object_at(graph: &Graph, top: &NodeRef, path: &[String]) -> Option<NodeRef> {
+    let mut at = Val::Obj(top.clone());
+    for name in path {
+        at = match &at {
+            Val::Obj(object) => {
+                let field = graph.get_stof_data::<Field>(object.node(graph)?.get_data(name)?)?;
+                field.value.val.read().deref().clone()
+            }
+            Val::List(items) => {
+                let index: usize = name.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+                items.get(index)?.read().deref().clone()
+            }
+            _ => return None,
+        };
+    }
+    at.try_obj()
 }
 
 /// The crate's form of a function. It reads only what was recognised before, so it does not fail; if it does, that is

@@ -124,23 +124,20 @@ pub(super) struct Document<'b, 'g> {
     /// Whether text at this place is a number with a unit.
     pub(super) is_quantity: &'b dyn Fn(&Node) -> bool,
     pub(super) cells: Cells,
-    /// The objects, by the names that lead to them.
-    pub(super) objects: std::collections::HashMap<String, NodeRef>,
 }
 
 impl Document<'_, '_> {
     /// Fills an object with the fields of a map.
-    pub(super) fn fill(&mut self, object: &NodeRef, map: &Node, path: &str) {
+    pub(super) fn fill(&mut self, object: &NodeRef, map: &Node) {
         let Kind::Map(entries) = &map.kind else { return };
         for (key, value) in entries {
-            let value = self.value(value, &key.text, object, &format!("{path}.{}", key.text));
-            let value = Variable::val(value);
+            let value = Variable::val(self.value(value, &key.text, object));
             self.cells.add(&value.val);
             self.build.field(object, &key.text, value);
         }
     }
 
-    fn value(&mut self, node: &Node, name: &str, parent: &NodeRef, path: &str) -> Val {
+    fn value(&mut self, node: &Node, name: &str, parent: &NodeRef) -> Val {
         match &node.kind {
             Kind::Null => Val::Null,
             Kind::Bool(value) => Val::Bool(*value),
@@ -154,15 +151,11 @@ impl Document<'_, '_> {
             },
             Kind::Text(text) => Val::from(text.as_str()),
             Kind::List(items) => {
-                let items = items.iter().enumerate();
-                let items = items
-                    .map(|(index, item)| ValRef::new(self.value(item, name, parent, &format!("{path}.[{index}]"))));
-                Val::List(items.collect())
+                Val::List(items.iter().map(|item| ValRef::new(self.value(item, name, parent))).collect())
             }
             Kind::Map(_) => {
                 let object = self.build.object(name, Some(parent));
-                self.objects.insert(path.to_owned(), object.clone());
-                self.fill(&object, node, path);
+                self.fill(&object, node);
                 Val::Obj(object)
             }
         }

@@ -9,6 +9,7 @@ use super::grammar::Body;
 use super::text::{Cursor, is_name};
 use super::{Reading, Source};
 use crate::policy::node::{Key, Kind, Node, quoted};
+use crate::policy::read::MAX_NAME;
 use crate::{Position, Problem};
 
 const ONLY_LITERALS: &str = "only literals are data; what is computed goes into a function";
@@ -79,10 +80,13 @@ impl Read<'_> {
     /// That no function has the name of another, or of a field beside it.
     fn no_clash(&self, entries: &[(Key, Node)], first: usize) -> Result<(), Problem> {
         let here = self.functions.get(first..).unwrap_or_default();
-        let here = here.iter().filter(|function| function.path == self.path);
-        let mut seen: HashSet<&str> = HashSet::new();
+        let here: Vec<&Source> = here.iter().filter(|function| function.path == self.path).collect();
+        if here.is_empty() {
+            return Ok(());
+        }
+        let mut seen: HashSet<&str> = entries.iter().map(|(key, _)| key.text.as_str()).collect();
         for function in here {
-            if !seen.insert(&function.name) || entries.iter().any(|(key, _)| key.text == function.name) {
+            if !seen.insert(&function.name) {
                 let message = format!("{} is given twice", quoted(&function.name));
                 return Err(text_problem("duplicate_key", function.at, message, Some("keep one of the two")));
             }
@@ -357,6 +361,10 @@ impl Read<'_> {
         self.budget.take(1, 0, at)?;
         if depth >= MAX_DEPTH {
             return Err(too_deep(at));
+        }
+        if self.path.iter().any(|name| name.len() > MAX_NAME) {
+            let message = format!("a function cannot stand under a name of more than {MAX_NAME} bytes");
+            return Err(self.cursor.syntax(start, message));
         }
         let header = self.body.function(&mut self.cursor)?;
         let text = self.cursor.text.get(start..self.cursor.at).unwrap_or_default().to_owned();
