@@ -67,7 +67,7 @@ fn trouble_is_told_with_what_to_do() {
     ");
     assert_snapshot!(told(&["validate", "-"]), @"
     limitr: cannot tell the format of `standard input`
-      help: give it with `--format`: yaml, json or toml
+      help: give it with `--format`: yaml, json, toml or stof
     exit 2
     ");
     assert_snapshot!(told(&["explain", "--policy", "policy.json", "--plan", "gold", "c1", "chat"]), @"

@@ -86,7 +86,9 @@ impl Program {
     fn run(&self, index: usize, input: Option<&Json>, arguments: &[Argument<'_>]) -> Result<Json, String> {
         let Loaded { function, parameters, object, .. } =
             self.functions.get(index).ok_or("there is no such function")?;
-        let mut machine = self.idle().pop().unwrap_or_else(|| Machine::new(self.pristine.clone()));
+        // Not locked while a graph is copied.
+        let waiting = self.idle().pop();
+        let mut machine = waiting.unwrap_or_else(|| Machine::new(self.pristine.clone()));
         let target = Target { function, parameters, object, input };
         let result = machine.call(&target, arguments, &self.own);
         // What left something behind is thrown away whole.
