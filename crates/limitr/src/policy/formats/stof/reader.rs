@@ -146,7 +146,7 @@ impl Read<'_> {
             return Err(self.cursor.hinted(start, message, "put the name in quotes"));
         }
         match word {
-            _ if named => {
+            _ if named && !word.is_empty() => {
                 self.cursor.at = after;
                 return self.field(word.to_owned(), start, None, depth).map(Some);
             }
