@@ -108,7 +108,7 @@ fn same_as_the_crate(text: &str) {
 
 /// Whether a name may have a type before it: two words in a row, outside of functions too many to tell.
 fn has_types(text: &str) -> bool {
-    text.split(|char: char| matches!(char, '\n' | '{' | ',' | ';' | '}' | '[')).any(|part| {
+    text.split(['\n', '{', ',', ';', '}', '[']).any(|part| {
         let before = part.split(':').next().unwrap_or_default().trim();
         part.contains(':') && before.contains(char::is_whitespace) && !before.starts_with("fn ")
     })
