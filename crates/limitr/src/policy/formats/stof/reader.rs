@@ -24,8 +24,8 @@ pub(crate) fn parse(text: &str, lines: &Lines<'_>) -> Result<Reading, Problem> {
         quantities: HashSet::new(),
     };
     let at = lines.position(0);
-    read.cursor.skip()?;
     // JSON is Stof too.
+    read.cursor.skip_plain()?;
     let start = read.cursor.at;
     let braces = read.cursor.take("{");
     let entries = read.statements(0, braces.then_some(start))?;
@@ -58,7 +58,13 @@ impl Read<'_> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         let first = self.functions.len();
         loop {
-            self.cursor.skip()?;
+            self.cursor.skip_inner_documentation()?;
+            let start = self.cursor.at;
+            let documented = self.cursor.skip_documentation()?;
+            if documented && matches!(self.cursor.peek(), None | Some(b'}')) {
+                self.cursor.at = start;
+                self.cursor.skip()?;
+            }
             match (self.cursor.peek(), open) {
                 (None, None) => break,
                 (None, Some(open)) => return Err(self.cursor.syntax(open, "this brace is not closed")),
@@ -68,7 +74,10 @@ impl Read<'_> {
                 }
                 _ => {}
             }
-            let attributes = self.attributes()?;
+            let mut attributes = self.attributes()?;
+            self.cursor.skip_documentation()?;
+            attributes.extend(self.attributes()?);
+            self.cursor.skip()?;
             if let Some((key, node)) = self.statement(depth, attributes)? {
                 entries.push((key, node));
             }
@@ -96,7 +105,13 @@ impl Read<'_> {
 
     fn attributes(&mut self) -> Result<Attributes, Problem> {
         let mut attributes = Vec::new();
-        while self.cursor.take("#[") {
+        loop {
+            // A comment that documents something may follow once more.
+            let before = self.cursor.at;
+            if self.cursor.skip().is_err() || !self.cursor.take("#[") {
+                self.cursor.at = before;
+                return Ok(attributes);
+            }
             self.cursor.space();
             let start = self.cursor.at;
             let name = self.cursor.word();
@@ -117,9 +132,7 @@ impl Read<'_> {
             self.cursor.space();
             self.expect("]")?;
             attributes.push((name.to_owned(), self.cursor.position(start)));
-            self.cursor.skip()?;
         }
-        Ok(attributes)
     }
 
     fn expect(&mut self, token: &str) -> Result<(), Problem> {
@@ -246,14 +259,14 @@ impl Read<'_> {
 
     /// That what follows a value can begin something new; what Stof would take for more of the value is refused.
     fn ended(&mut self) -> Result<(), Problem> {
-        self.cursor.skip()?;
+        self.cursor.skip_plain()?;
         let more = matches!(
             self.cursor.peek(),
             Some(
                 b'.' | b'+' | b'-' | b'*' | b'/' | b'%' | b'?' | b'!' | b'=' | b'<' | b'>' | b'&' | b'^' | b'(' | b'|'
             )
         );
-        if more {
+        if more && !self.cursor.is_documentation() {
             let message = format!("{} makes an expression of this value", self.cursor.found());
             return Err(self.cursor.hinted(self.cursor.at, message, ONLY_LITERALS));
         }

@@ -8,6 +8,9 @@ use super::super::{syntax, text_problem};
 use crate::policy::node::quoted;
 use crate::{Position, Problem};
 
+/// What comments begin with that document something.
+const DOCUMENTING: [&str; 3] = ["///", "/**", "/*!"];
+
 /// A place in a text.
 pub(super) struct Cursor<'t> {
     pub(super) text: &'t str,
@@ -82,20 +85,76 @@ impl<'t> Cursor<'t> {
         self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
     }
 
-    /// Skips white space and comments.
+    /// Skips white space and comments. Comments that document something stand only before what they document.
     pub(super) fn skip(&mut self) -> Result<(), Problem> {
+        self.skip_plain()?;
+        if self.is_documentation() {
+            let hint = "write `//`, or `/* ... */` with a space";
+            return Err(self.hinted(self.at, "this comment documents nothing that follows", hint));
+        }
+        Ok(())
+    }
+
+    /// Skips white space, comments, and one run of comments that document what follows; tells whether there was one.
+    pub(super) fn skip_documentation(&mut self) -> Result<bool, Problem> {
+        self.skip_plain()?;
+        let start = self.at;
         loop {
             self.space();
+            if self.starts_with("///") {
+                self.line();
+            } else if self.starts_with("/**") {
+                self.block("/**")?;
+            } else {
+                break;
+            }
+        }
+        let any = self.text.get(start..self.at).is_some_and(|text| text.contains('/'));
+        self.skip_plain()?;
+        Ok(any)
+    }
+
+    /// Skips comments that document the object around them.
+    pub(super) fn skip_inner_documentation(&mut self) -> Result<(), Problem> {
+        self.skip_plain()?;
+        while self.starts_with("/*!") {
+            self.block("/*!")?;
+            self.skip_plain()?;
+        }
+        Ok(())
+    }
+
+    /// Skips white space and comments up to one that documents something.
+    pub(super) fn skip_plain(&mut self) -> Result<(), Problem> {
+        loop {
+            self.space();
+            if self.is_documentation() {
+                return Ok(());
+            }
             if self.starts_with("//") {
-                self.at += self.rest().find('\n').unwrap_or(self.rest().len());
+                self.line();
             } else if self.starts_with("/*") {
-                let length = self.rest().get(2..).and_then(|rest| rest.find("*/"));
-                let length = length.ok_or_else(|| self.syntax(self.at, "this comment is not closed"))?;
-                self.at += length + 4;
+                self.block("/*")?;
             } else {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a comment is next that documents something.
+    pub(super) fn is_documentation(&self) -> bool {
+        DOCUMENTING.iter().any(|opening| self.starts_with(opening))
+    }
+
+    fn line(&mut self) {
+        self.at += self.rest().find('\n').unwrap_or(self.rest().len());
+    }
+
+    fn block(&mut self, opening: &str) -> Result<(), Problem> {
+        let length = self.rest().get(opening.len()..).and_then(|rest| rest.find("*/"));
+        let length = length.ok_or_else(|| self.syntax(self.at, "this comment is not closed"))?;
+        self.at += opening.len() + length + 2;
+        Ok(())
     }
 
     /// A name without quotes; empty when there is none.
