@@ -24,9 +24,9 @@ pub use clock::{Clock, IdSource, ManualClock, SequentialIds};
 pub use decide::Step;
 pub use decision::{Decision, Denial, Quantity};
 pub use engine::{
-    Builder, Call, CallCap, CapCount, CustomerMargin, Effect, EntitlementMargin, EstimateQuery, Explanation, GrantDraw,
-    Limitr, ListenerId, Measurement, NewCap, NewCustomer, Observation, PlanUsage, Prediction, Reserve, Settle,
-    UsageItem,
+    Builder, Call, CallCap, CapCount, CustomerMargin, Effect, EntitlementMargin, Entry, EstimateQuery, Explanation,
+    GrantDraw, Limitr, ListenerId, Measurement, NewCap, NewCustomer, Observation, Operation, PlanUsage, Prediction,
+    Reserve, Settle, UsageItem,
 };
 pub use error::{Error, ErrorKind, Position, Problem};
 pub use events::{

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::Limitr;
 use super::announce::record;
 use crate::decide::{live, plan_of, remaining_in};
@@ -54,9 +56,9 @@ impl<'a, V: Into<Quantity<'a>>> From<(&str, V)> for CallCap<'a> {
 
 impl CallCap<'_> {
     /// In a form that equals for equal caps.
-    pub(super) fn canonical(&self) -> serde_json::Value {
+    pub(super) fn canonical(&self) -> Value {
         let cap = &self.0;
-        serde_json::json!([
+        json!([
             cap.value.canonical(),
             cap.id,
             cap.credit,
@@ -226,6 +228,37 @@ impl<'a> NewCap<'a> {
     }
 
     /// The cap, or what keeps it from being one.
+    /// The cap as arguments of the operation that adds it.
+    fn arguments(&self, customer: &str) -> Value {
+        let mut arguments = json!({
+            "customer": customer,
+            "value": self.value.canonical(),
+            "overage_only": self.overage_only,
+            "ignore_grants": self.ignore_grants,
+            "observe_only": self.observe_only,
+            "overhead_cost": self.overhead_cost,
+            "follow_decrements": self.follow_decrements,
+            "hard_trailing": self.hard_trailing,
+            "shared": self.shared,
+            "shared_with": self.shared_with,
+            "scope": self.scope,
+            "resets": self.resets,
+            "events": self.events,
+        });
+        let optional = [
+            ("id", json!(self.id)),
+            ("credit", json!(self.credit)),
+            ("exchangeable", json!(self.exchangeable)),
+            ("reset_inc", json!(self.reset_inc)),
+            ("reset_sch", json!(self.reset_sch)),
+            ("expires_on", json!(self.expires_on)),
+        ];
+        if let Some(arguments) = arguments.as_object_mut() {
+            arguments.extend(optional.into_iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.into(), v)));
+        }
+        arguments
+    }
+
     fn build(&self, policy: &Compiled, id: impl FnOnce(&str) -> String, now: i64) -> Result<Cap, Error> {
         let credit = self.credit.as_deref().unwrap_or("rune");
         let Some(currency) = policy.exchange.id(credit) else {
@@ -279,14 +312,19 @@ pub(crate) enum CapChange {
 impl Limitr {
     /// Grants a topup of the customer's plan once; false for an unknown customer or topup.
     pub fn apply_customer_topup(&self, customer: &str, topup: &str) -> bool {
+        let operation = || json!({"apply_customer_topup": {"customer": customer, "topup": topup}});
+        self.logged(operation, || self.grant_topup(customer, topup))
+    }
+
+    fn grant_topup(&self, customer: &str, topup: &str) -> bool {
         let policy = self.current_policy();
-        let now = self.clock.now();
+        let now = self.time();
         let heard = self.heard();
         let granted = self.store.enter(customer, |_, people| {
             let plan = plan_of(&policy, people, CALLER)?.clone();
             let topup = plan.topups.get(topup)?;
             let customer = people.get_mut(CALLER)?;
-            let grant = grant_of(topup, &*self.ids, now);
+            let grant = grant_of(topup, &self.ids, now);
             customer.grants.insert(grant.id.clone(), grant.clone());
             Some(heard.then(|| granted_event(&policy, customer, grant)))
         });
@@ -298,14 +336,19 @@ impl Limitr {
     /// Grants the included topups of the customer's plan that it does not have, and removes grants its plan or type no
     /// longer gives. Returns whether anything changed.
     pub fn ensure_included_topups(&self, customer: &str) -> bool {
+        let operation = || json!({"ensure_included_topups": {"customer": customer}});
+        self.logged(operation, || self.grant_included(customer))
+    }
+
+    fn grant_included(&self, customer: &str) -> bool {
         let policy = self.current_policy();
-        let now = self.clock.now();
+        let now = self.time();
         let heard = self.heard();
         let changed = self.store.enter(customer, |_, people| {
             let plan = plan_of(&policy, people, CALLER)?.clone();
             let customer = people.get_mut(CALLER)?;
             let before = customer.grants.len();
-            let granted = include_topups(&plan, customer, now, &*self.ids);
+            let granted = include_topups(&plan, customer, now, &self.ids);
             let changed = !granted.is_empty() || customer.grants.len() != before;
             let granted = if heard { granted } else { Vec::new() };
             Some((changed, granted.into_iter().map(|grant| granted_event(&policy, customer, grant)).collect()))
@@ -340,8 +383,12 @@ impl Limitr {
     /// Puts a ceiling on a customer. None, and no change, for an unknown customer or credit, a used id, or a cap that
     /// cannot work (exchangeable in a stairstep credit, contradictory resets).
     pub fn add_customer_cap(&self, customer: &str, cap: NewCap<'_>) -> Option<Cap> {
+        self.logged(|| json!({"add_customer_cap": cap.arguments(customer)}), || self.put_cap(customer, &cap))
+    }
+
+    fn put_cap(&self, customer: &str, cap: &NewCap<'_>) -> Option<Cap> {
         let policy = self.current_policy();
-        let now = self.clock.now();
+        let now = self.time();
         let heard = self.heard() && cap.events;
         let added = self.store.with(customer, |customer| {
             if cap.id.as_ref().is_some_and(|id| customer.caps.contains(id)) {
@@ -374,8 +421,17 @@ impl Limitr {
     }
 
     pub(crate) fn change_customer_cap(&self, customer: &str, id: &str, change: CapChange, events: bool) -> bool {
+        let name = match change {
+            CapChange::Reset => "reset_customer_cap",
+            CapChange::Remove => "remove_customer_cap",
+        };
+        let operation = || json!({name: {"customer": customer, "id": id}});
+        self.logged(operation, || self.change_cap(customer, id, change, events))
+    }
+
+    fn change_cap(&self, customer: &str, id: &str, change: CapChange, events: bool) -> bool {
         let policy = self.current_policy();
-        let now = self.clock.now();
+        let now = self.time();
         let heard = self.heard() && events;
         let changed = self.store.with(customer, |customer| {
             let (name, cap) = match change {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::announce::{customer_event, record};
 use super::{Limitr, balances};
@@ -21,15 +22,21 @@ const MAX_ID: usize = 1024;
 /// # use limitr::NewCustomer;
 /// let ann = NewCustomer::new("ann").plan("pro").kind("user").refs(["acme"]).alt_ids(["ann@acme.test"]);
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[must_use]
 pub struct NewCustomer {
     id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     refs: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     alt_ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Map<String, Value>>,
 }
 
@@ -83,8 +90,12 @@ impl Limitr {
     /// # Errors
     /// `unknown_plan`, `no_plan` when none is given, inherited or default, `alt_id_taken`, `invalid_id`.
     pub fn create_customer(&self, new: NewCustomer) -> Result<Customer, Error> {
+        self.logged(|| json!({"create_customer": new}), || self.create(&new))
+    }
+
+    fn create(&self, new: &NewCustomer) -> Result<Customer, Error> {
         let policy = self.current_policy();
-        let now = self.clock.now();
+        let now = self.time();
         valid_id(&new.id, "id")?;
         let id: Name = new.id.as_str().into();
         if self.store.is_alt(&id) && self.store.look(&id, |customer| customer.id != id) == Some(true) {
@@ -138,7 +149,7 @@ impl Limitr {
             let plan = plan_of(&policy, people, CALLER).cloned();
             if let (Some(plan), Some(customer)) = (&plan, people.get_mut(CALLER)) {
                 add_meters(plan, customer, now);
-                balances::include_topups(plan, customer, now, &*self.ids);
+                balances::include_topups(plan, customer, now, &self.ids);
             }
             let customer = people.caller()?;
             let event = heard.then(|| customer_event("customer-set", &policy, customer));
@@ -154,10 +165,16 @@ impl Limitr {
     /// # Errors
     /// As [`Limitr::create_customer`].
     pub fn ensure_customer(&self, new: NewCustomer) -> Result<bool, Error> {
-        if self.store.contains(&new.id) {
+        if self.has_customer(&new.id) {
             return Ok(false);
         }
-        self.create_customer(new).map(|_| true)
+        self.logged(|| json!({"ensure_customer": new}), || self.create(&new).map(|_| true))
+    }
+
+    /// Whether a customer has this id or alternate id.
+    #[must_use]
+    pub fn has_customer(&self, id: &str) -> bool {
+        self.store.contains(id)
     }
 
     /// A customer's record, by id or alternate id.
@@ -211,13 +228,19 @@ impl Limitr {
     /// `invalid_record`, `alt_id_taken`.
     pub fn set_customer(&self, customer: Customer, event: bool) -> Result<(), Error> {
         let id = customer.id.clone();
-        self.put(vec![customer])?;
-        if event && self.heard() {
-            let policy = self.current_policy();
-            let event = self.store.look(&id, |customer| customer_event("customer-set", &policy, customer));
-            self.tell(event.into_iter().collect());
-        }
-        Ok(())
+        let record = self.log.is_on().then(|| json!({"set_customer": {"record": customer}}));
+        self.logged(
+            || record.unwrap_or_default(),
+            || {
+                self.put(vec![customer])?;
+                if event && self.heard() {
+                    let policy = self.current_policy();
+                    let event = self.store.look(&id, |customer| customer_event("customer-set", &policy, customer));
+                    self.tell(event.into_iter().collect());
+                }
+                Ok(())
+            },
+        )
     }
 
     /// Restores records, as [`Limitr::customers`] gave them. No events. All or, on an error, none.
@@ -225,10 +248,12 @@ impl Limitr {
     /// # Errors
     /// `invalid_record`, `alt_id_taken`.
     pub fn load_customers(&self, customers: impl IntoIterator<Item = Customer>) -> Result<(), Error> {
-        self.put(customers.into_iter().collect())
+        let customers: Vec<Customer> = customers.into_iter().collect();
+        let records = self.log.is_on().then(|| json!({"load_customers": {"customers": customers}}));
+        self.logged(|| records.unwrap_or_default(), || self.put(customers))
     }
 
-    fn put(&self, customers: Vec<Customer>) -> Result<(), Error> {
+    pub(super) fn put(&self, customers: Vec<Customer>) -> Result<(), Error> {
         let policy = self.current_policy();
         // Of several records with one id the last counts.
         let customers: NameMap<Customer> = customers.into_iter().map(|record| (record.id.clone(), record)).collect();
@@ -258,11 +283,7 @@ impl Limitr {
             claimed.push((customer.id.clone(), before));
         }
         for mut customer in customers {
-            intern(&policy, &mut customer);
-            for meter in customer.meters.values_mut() {
-                let rate = policy.credit(&meter.credit).map_or(Amount::ZERO, |credit| credit.overhead_cost);
-                meter.overhead.get_or_insert_with(|| meter.value.saturating_mul(rate));
-            }
+            complete(&policy, &mut customer);
             let id = customer.id.clone();
             let mut customer = Some(customer);
             self.store.with(&id, |known| {
@@ -277,23 +298,41 @@ impl Limitr {
         Ok(())
     }
 
+    /// A record ready to take the place of the one that is here; its alternate ids are its own from now on.
+    pub(super) fn admit(&self, mut record: Customer) -> Result<Customer, Error> {
+        self.store.claim(&record.id, &record.alt_ids).map_err(|alt| taken(&alt))?;
+        complete(&self.current_policy(), &mut record);
+        Ok(record)
+    }
+
     /// Removes a customer and its alternate ids; false when there is none.
     pub fn delete_customer(&self, id: &str) -> bool {
-        let Some(customer) = self.store.remove(id) else { return false };
-        if self.heard() {
-            let event = customer_event("customer-removed", &self.current_policy(), &customer);
-            self.tell(vec![event]);
-        }
-        true
+        self.logged(
+            || json!({"delete_customer": {"id": id}}),
+            || {
+                let Some(customer) = self.store.remove(id) else { return false };
+                if self.heard() {
+                    let event = customer_event("customer-removed", &self.current_policy(), &customer);
+                    self.tell(vec![event]);
+                }
+                true
+            },
+        )
     }
 
     /// Moves a customer to a plan of its own; with `overwrite_meters` every meter starts over. Grants of the old plan's
     /// topups lapse, those the new plan includes are given. False, and no change, when
     /// that plan already applies or the customer or plan is unknown.
     pub fn set_customer_plan(&self, id: &str, plan: &str, overwrite_meters: bool) -> bool {
+        let operation =
+            || json!({"set_customer_plan": {"customer": id, "plan": plan, "overwrite_meters": overwrite_meters}});
+        self.logged(operation, || self.move_to_plan(id, plan, overwrite_meters))
+    }
+
+    fn move_to_plan(&self, id: &str, plan: &str, overwrite_meters: bool) -> bool {
         let policy = self.current_policy();
         let Some(plan) = policy.plan(plan).cloned() else { return false };
-        let now = self.clock.now();
+        let now = self.time();
         let heard = self.heard();
         let changed = self.store.enter(id, |_, people| {
             let previous = plan_of(&policy, people, CALLER).map(|plan| plan.name.clone());
@@ -306,7 +345,7 @@ impl Limitr {
                 customer.meters = NameMap::new();
             }
             add_meters(&plan, customer, now);
-            balances::include_topups(&plan, customer, now, &*self.ids);
+            balances::include_topups(&plan, customer, now, &self.ids);
             let event = heard.then(|| {
                 let payload = PlanChangedEvent {
                     customer: record(&policy, customer),
@@ -325,10 +364,15 @@ impl Limitr {
     /// Sets whom a customer refers to, nearest first; false when it is unknown.
     pub fn set_customer_refs(&self, id: &str, refs: impl IntoIterator<Item = impl AsRef<str>>) -> bool {
         let refs: Vec<Name> = refs.into_iter().map(|name| name.as_ref().into()).collect();
-        self.change(id, |customer| {
-            customer.refs = refs;
-            true
-        })
+        self.logged(
+            || json!({"set_customer_refs": {"customer": id, "refs": refs}}),
+            || {
+                self.change(id, |customer| {
+                    customer.refs.clone_from(&refs);
+                    true
+                })
+            },
+        )
     }
 
     /// Gives a customer another id to go by; false when it is unknown or already has it.
@@ -336,26 +380,33 @@ impl Limitr {
     /// # Errors
     /// `alt_id_taken` when it belongs to another, `invalid_id`.
     pub fn add_alt_id(&self, id: &str, alt: &str) -> Result<bool, Error> {
-        valid_id(alt, "alt")?;
-        let Some((id, mut alts)) = self.store.look(id, |customer| (customer.id.clone(), customer.alt_ids.clone()))
-        else {
-            return Ok(false);
-        };
-        if alts.iter().any(|known| **known == *alt) || *id == *alt {
-            return Ok(false);
-        }
-        alts.push(alt.into());
-        self.store.claim(&id, &alts).map_err(|alt| taken(&alt))?;
-        Ok(self.change(&id, |_| true))
+        self.logged(
+            || json!({"add_alt_id": {"customer": id, "alt": alt}}),
+            || {
+                valid_id(alt, "alt")?;
+                let known = self.store.look(id, |customer| (customer.id.clone(), customer.alt_ids.clone()));
+                let Some((id, mut alts)) = known else { return Ok(false) };
+                if alts.iter().any(|known| **known == *alt) || *id == *alt {
+                    return Ok(false);
+                }
+                alts.push(alt.into());
+                self.store.claim(&id, &alts).map_err(|alt| taken(&alt))?;
+                Ok(self.change(&id, |_| true))
+            },
+        )
     }
 
     /// Takes an alternate id away; false when the customer is unknown or does not have it.
     pub fn remove_alt_id(&self, id: &str, alt: &str) -> bool {
-        let Some((id, alts)) = self.store.look(id, |customer| (customer.id.clone(), customer.alt_ids.clone())) else {
-            return false;
-        };
-        let left: Vec<Name> = alts.iter().filter(|known| ***known != *alt).cloned().collect();
-        left.len() < alts.len() && self.store.claim(&id, &left).is_ok() && self.change(&id, |_| true)
+        self.logged(
+            || json!({"remove_alt_id": {"customer": id, "alt": alt}}),
+            || {
+                let known = self.store.look(id, |customer| (customer.id.clone(), customer.alt_ids.clone()));
+                let Some((id, alts)) = known else { return false };
+                let left: Vec<Name> = alts.iter().filter(|known| ***known != *alt).cloned().collect();
+                left.len() < alts.len() && self.store.claim(&id, &left).is_ok() && self.change(&id, |_| true)
+            },
+        )
     }
 
     /// The application's data of a customer.
@@ -385,8 +436,14 @@ impl Limitr {
         entitlement: &str,
         fields: &Value,
     ) -> Result<Option<Limit>, Error> {
+        let operation =
+            || json!({"create_customer_override": {"customer": customer, "entitlement": entitlement, "limit": fields}});
+        self.logged(operation, || self.put_override(customer, entitlement, fields))
+    }
+
+    fn put_override(&self, customer: &str, entitlement: &str, fields: &Value) -> Result<Option<Limit>, Error> {
         let policy = self.current_policy();
-        let now = self.clock.now();
+        let now = self.time();
         let heard = self.heard();
         let outcome = self.store.enter(customer, |_, people| {
             let Some(plan) = plan_of(&policy, people, CALLER) else { return Ok::<_, Error>(None) };
@@ -404,13 +461,19 @@ impl Limitr {
 
     /// Takes a customer's own limit away; false when there is none.
     pub fn remove_customer_override(&self, customer: &str, entitlement: &str) -> bool {
-        self.change(customer, |customer| customer.overrides.remove(entitlement).is_some())
+        let operation = || json!({"remove_customer_override": {"customer": customer, "entitlement": entitlement}});
+        self.logged(operation, || self.change(customer, |customer| customer.overrides.remove(entitlement).is_some()))
     }
 
     /// Charges the base fee of the customer's own plan: meters the plan's subscription entitlement once per period, after
     /// the trial. Returns whether it did.
     pub fn ensure_plan_subscription(&self, customer: &str) -> bool {
-        let now = self.clock.now();
+        let operation = || json!({"ensure_plan_subscription": {"customer": customer}});
+        self.logged(operation, || self.subscribe(customer))
+    }
+
+    fn subscribe(&self, customer: &str) -> bool {
+        let now = self.time();
         let heard = self.heard();
         let mut events = Vec::new();
         let charged = self.store.enter(customer, |policy, people| {
@@ -458,6 +521,15 @@ impl Limitr {
 /// The names most customers share, kept once.
 pub(super) fn common_names() -> (Name, Name) {
     (DEFAULT_TYPE.into(), DEFAULT_LABEL.into())
+}
+
+/// Makes of a record what the engine keeps.
+fn complete(policy: &Compiled, customer: &mut Customer) {
+    intern(policy, customer);
+    for meter in customer.meters.values_mut() {
+        let rate = policy.credit(&meter.credit).map_or(Amount::ZERO, |credit| credit.overhead_cost);
+        meter.overhead.get_or_insert_with(|| meter.value.saturating_mul(rate));
+    }
 }
 
 /// Lets a record share the policy's own names: less memory, and found by address.

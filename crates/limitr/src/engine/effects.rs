@@ -1,8 +1,5 @@
 //! What calls did, as values: engines tell each other, ledgers keep it, and replaying it gives the same state.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-
 use serde::Serialize;
 use serde_json::Value;
 
@@ -91,50 +88,11 @@ pub struct CapCount {
     pub amount: Amount,
 }
 
-/// Effects waiting to be taken.
-#[derive(Debug, Default)]
-pub(super) struct EffectLog {
-    on: AtomicBool,
-    waiting: Mutex<Vec<Effect>>,
-}
-
-impl EffectLog {
-    pub(super) fn is_on(&self) -> bool {
-        self.on.load(Ordering::Acquire)
-    }
-
-    pub(super) fn push(&self, effect: Option<Effect>) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).extend(effect);
-    }
-}
-
 impl Limitr {
-    /// From now on keeps what calls do, for [`Limitr::take_effects`]. Who turns it on takes them: nothing else empties the
-    /// log.
-    pub fn record_effects(&self) {
-        self.effects.on.store(true, Ordering::Release);
-    }
-
-    /// What calls did since the last time; the effects on one customer are in their order.
-    #[must_use]
-    pub fn take_effects(&self) -> Vec<Effect> {
-        std::mem::take(&mut *self.effects.waiting.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Adds a call that happened on another engine, or earlier. False when its customer is not here: nothing is changed.
-    ///
     /// What belongs to a period that is over is not added to the one that runs. Nothing is denied, told or recorded.
-    pub fn apply_effect(&self, effect: &Effect) -> bool {
-        let applied = self.store.enter(&effect.customer, |policy, people| {
-            let purse = effect.swept.then(|| effect.purse(policy, people));
-            let limit = effect.limit(policy, people);
-            if let Some(owner) = people.get_mut(CALLER) {
-                effect.count(owner, limit.as_deref());
-                if let Some(purse) = purse {
-                    keep(owner, &purse);
-                }
-            }
-        });
+    pub(super) fn apply_effect(&self, effect: &Effect) -> bool {
+        let applied = self.store.enter(&effect.customer, |policy, people| effect.add_to_owner(policy, people));
         for count in &effect.caps {
             self.store.with(&count.customer, |holder| count.apply(holder));
         }
@@ -198,7 +156,7 @@ impl Effect {
     ///
     /// # Errors
     /// `invalid_effect`, naming the field.
-    pub fn from_json(effect: &Value) -> Result<Self, Error> {
+    pub(super) fn from_json(effect: &Value) -> Result<Self, Error> {
         let code = "invalid_effect";
         let mut fields = Fields::new(effect, "effect".to_owned(), code)?;
         let effect = Self {
@@ -222,6 +180,35 @@ impl Effect {
             data: fields.optional("data").json().cloned(),
         };
         fields.finish().map(|()| effect)
+    }
+
+    /// Whether it changed this customer.
+    #[must_use]
+    pub fn touches(&self, customer: &str) -> bool {
+        *self.customer == *customer || self.caps.iter().any(|count| *count.customer == *customer)
+    }
+
+    /// Adds what belongs to the caller of `people`, and to nobody else.
+    pub(super) fn add_to(&self, policy: &Compiled, people: &mut Locked<'_, '_>) {
+        let Some(id) = people.caller().map(|customer| customer.id.clone()) else { return };
+        if self.customer == id {
+            self.add_to_owner(policy, people);
+        }
+        for count in self.caps.iter().filter(|count| count.customer == id) {
+            people.get_mut(CALLER).into_iter().for_each(|holder| count.apply(holder));
+        }
+    }
+
+    /// Adds what belongs to the meter's owner, who is the caller of `people`.
+    fn add_to_owner(&self, policy: &Compiled, people: &mut Locked<'_, '_>) {
+        let purse = self.swept.then(|| self.purse(policy, people));
+        let limit = self.limit(policy, people);
+        if let Some(owner) = people.get_mut(CALLER) {
+            self.count(owner, limit.as_deref());
+            if let Some(purse) = purse {
+                keep(owner, &purse);
+            }
+        }
     }
 
     fn limit<'p>(&self, policy: &'p Compiled, people: &Locked<'_, '_>) -> Option<LimitInForce<'p>> {

@@ -269,8 +269,8 @@ impl Limitr {
         if heard {
             *events = announce::call(policy, &decided, &change, people, request);
         }
-        if self.effects.is_on() {
-            self.effects.push(Effect::of(&decided, people, request));
+        if self.log.is_on() {
+            self.log.push(Effect::of(&decided, people, request).map(Box::new));
         }
         summary(&decided, people)
     }

@@ -1,7 +1,7 @@
 //! Revenue against cost: of a customer as it is, of a plan as it might be used, of a stretch of calls.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Limitr, NewCap};
 use crate::decide::{LimitInForce, cost, limit_in_force};
@@ -173,6 +173,11 @@ impl Limitr {
     /// Begins measuring what a customer is charged and costs, by two observing caps; false for an unknown customer. A
     /// measurement already under way starts over.
     pub fn start_margin_measurement(&self, customer: &str) -> bool {
+        let operation = || json!({"start_margin_measurement": {"customer": customer}});
+        self.logged(operation, || self.observe_margin(customer))
+    }
+
+    fn observe_margin(&self, customer: &str) -> bool {
         for id in [CHARGED, OVERHEAD] {
             let removed = self.store.with(customer, |customer| drop(customer.caps.remove(id)));
             if removed.is_none() {
@@ -187,6 +192,11 @@ impl Limitr {
 
     /// Ends a measurement; none when none is under way.
     pub fn capture_margin_measurement(&self, customer: &str) -> Option<Measurement> {
+        let operation = || json!({"capture_margin_measurement": {"customer": customer}});
+        self.logged(operation, || self.observed_margin(customer))
+    }
+
+    fn observed_margin(&self, customer: &str) -> Option<Measurement> {
         let captured = self.store.with(customer, |customer| {
             let charged = customer.caps.remove(CHARGED)?;
             let overhead = customer.caps.remove(OVERHEAD);

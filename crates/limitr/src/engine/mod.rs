@@ -7,6 +7,7 @@ mod capabilities;
 mod customers;
 mod effects;
 mod enforce;
+mod log;
 mod margin;
 mod policies;
 mod reads;
@@ -21,6 +22,7 @@ pub use balances::{CallCap, NewCap};
 pub use customers::NewCustomer;
 pub use effects::{CapCount, Effect, GrantDraw};
 pub use enforce::{Call, Explanation};
+pub use log::{Entry, Operation};
 pub use margin::{CustomerMargin, EntitlementMargin, Measurement, PlanUsage, UsageItem};
 pub(crate) use reservations::Basis;
 pub use reservations::{EstimateQuery, Observation, Prediction, Reserve, Settle};
@@ -65,10 +67,10 @@ pub struct Limitr {
     alerted: AtomicBool,
     next_listener: AtomicU64,
     clock: Box<dyn Clock>,
-    ids: Box<dyn IdSource>,
+    ids: log::Ids,
     /// The type and label most customers share, kept once.
     common_names: (Name, Name),
-    effects: effects::EffectLog,
+    log: log::Log,
     /// Policies are changed one at a time.
     editing: Mutex<()>,
 }
@@ -143,9 +145,9 @@ impl Builder {
             heard: AtomicBool::new(false),
             next_listener: AtomicU64::new(0),
             clock,
-            ids,
+            ids: log::Ids(ids),
             common_names: customers::common_names(),
-            effects: effects::EffectLog::default(),
+            log: log::Log::default(),
             editing: Mutex::new(()),
         };
         limitr.learned.seed(&limitr.current_policy().source.estimates);
@@ -244,6 +246,7 @@ impl Limitr {
     }
 
     fn tell_listeners(&self, events: Vec<Event>) {
+        let Some(events) = log::hold_back(events) else { return };
         let events = if self.alerted.load(Ordering::Acquire) { self.with_alerts(events) } else { events };
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
         for event in &events {

@@ -9,7 +9,7 @@ use crate::decide::{Decided, Request, Silent, Site, Wish, cost, decide, limit_in
 use crate::logic::Person;
 use crate::policy::{Compiled, CompiledEntitlement, Unit};
 use crate::state::{ALL, CALLER, Hold, Locked, Meter, Sample, learn, quantile_z};
-use crate::{Amount, Error, Quantity};
+use crate::{Amount, Error, IdSource as _, Quantity};
 
 /// Default of [`EstimateQuery::quantile`] and [`Reserve::quantile`].
 const QUANTILE: f64 = 0.9;

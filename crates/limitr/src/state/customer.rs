@@ -66,6 +66,29 @@ impl Customer {
         }
     }
 
+    /// Takes over what is no part of what others know of it: what calls hold and learned here, which may be retried, and
+    /// what was said once.
+    pub(crate) fn take_over(&mut self, own: Self) {
+        self.replays = own.replays;
+        for (name, meter) in own.meters.into_entries() {
+            let Some(more) = meter.more.filter(|more| !more.holds.is_empty() || !more.estimates.is_empty()) else {
+                continue;
+            };
+            let kept = self.meters.get_or_insert_with(&name, || Meter::new(meter.credit, meter.started));
+            if let Some(kept) = kept {
+                let kept = kept.more.get_or_insert_default();
+                (kept.holds, kept.estimates) = (more.holds, more.estimates);
+            }
+        }
+        for (notification, sent) in own.notified.into_iter().flat_map(|notified| notified.into_entries()) {
+            let known = self.notified.get_or_insert_default();
+            let Some(known) = known.get_or_insert_with(&notification, NameMap::new) else { continue };
+            for (place, at) in sent.into_entries() {
+                known.get_or_insert_with(&place, || at);
+            }
+        }
+    }
+
     /// The override on an entitlement, unless it has expired.
     pub(crate) fn live_override(&self, entitlement: &str, now: i64) -> Option<&Limit> {
         if self.overrides.is_empty() {

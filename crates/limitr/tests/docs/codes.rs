@@ -1,7 +1,7 @@
 //! For every code an input that earns it.
 
 use limitr::policy::{Format, parse_document};
-use limitr::{Call, Effect, Error, Limitr, NewCap, NewCustomer, SequentialIds, call};
+use limitr::{Call, Entry, Error, Limitr, NewCap, NewCustomer, SequentialIds, call};
 use serde_json::json;
 
 /// A policy that is fine.
@@ -133,7 +133,7 @@ fn errors() -> Vec<(&'static str, Error)> {
         ("bad_operation", run(&limitr, "{\"allow\": {\"customer\": \"ann\"}}")),
         ("invalid_id", limitr.create_customer(NewCustomer::new("")).unwrap_err()),
         ("invalid_record", run(&limitr, "{\"set_customer\": {\"record\": {\"id\": \"ann\", \"plan\": 5}}}")),
-        ("invalid_effect", Effect::from_json(&json!({"at": 1700000000000_i64, "caller": 5})).unwrap_err()),
+        ("invalid_effect", Entry::from_json(&json!({"at": 1700000000000_i64, "caller": 5})).unwrap_err()),
         ("alt_id_taken", limitr.add_alt_id("bob", "ann@acme.test").unwrap_err()),
         ("unknown_plan", limitr.create_customer(NewCustomer::new("cid").plan("gold")).unwrap_err()),
         ("no_plan", no_default.create_customer(NewCustomer::new("cid")).unwrap_err()),

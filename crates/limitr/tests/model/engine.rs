@@ -54,26 +54,37 @@ impl Engine {
         }
     }
 
-    /// Keeps what calls do from now on.
-    pub fn record_effects(&self) {
-        self.engine.record_effects();
+    /// Keeps what happens from now on.
+    pub fn keep_log(&self) {
+        self.engine.keep_log();
     }
 
-    /// What calls did since the last time, as it would cross a wire.
-    pub fn take_effects(&self) -> Vec<Value> {
-        self.engine.take_effects().iter().map(|effect| json!(effect)).collect()
+    /// What happened since the last time, as it would cross a wire.
+    pub fn take_log(&self) -> Vec<Value> {
+        self.engine.take_log().iter().map(|entry| json!(entry)).collect()
     }
 
-    /// Adds what another engine's call did.
-    pub fn apply_effect(&self, effect: &Value) {
-        let read = limitr::Effect::from_json(effect).unwrap_or_else(|error| panic!("{error}: {effect}"));
-        assert_eq!(json!(read), *effect, "an effect came back another");
-        assert!(self.engine.apply_effect(&read), "an effect on nobody: {effect}");
+    /// Applies what happened on another engine.
+    pub fn apply(&self, entry: &Value) {
+        let read = limitr::Entry::from_json(entry).unwrap_or_else(|error| panic!("{error}: {entry}"));
+        assert_eq!(json!(read), *entry, "an entry came back another");
+        self.engine.apply(&read).unwrap_or_else(|error| panic!("{error}: {entry}"));
     }
 
     /// The snapshot of every customer: a map by id, or a list of records.
     pub fn customers(&self) -> Value {
         limitr::call(&self.engine, &json!({"customers": {}})).unwrap_or(Value::Null)
+    }
+
+    /// Of every customer what operations set: not usage, which the period it belongs to may have left.
+    pub fn what_stands(&self) -> Value {
+        let mut customers = self.customers();
+        for customer in customers.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+            for usage in ["meters", "grants", "caps", "idempotency", "notified"] {
+                customer.as_object_mut().map(|customer| customer.remove(usage));
+            }
+        }
+        customers
     }
 
     pub fn load_customers(&self, snapshot: &Value) {
