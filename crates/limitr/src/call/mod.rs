@@ -157,6 +157,26 @@ mod tests {
     }
 
     #[test]
+    fn a_call_can_be_answered_with_the_whole_decision() {
+        let policy = "policy: {credits: {c: {}}, plans: {p: {default: true, \
+                      entitlements: {api: {limit: {credit: c, value: 10, resets: false}}}}}}";
+        let limitr = Limitr::from_yaml(policy).unwrap();
+        call(&limitr, &json!({"create_customer": {"id": "c1"}})).unwrap();
+        let decision = |name: &str, value: i64| {
+            let arguments = json!({"customer": "c1", "entitlement": "api", "value": value, "decision": true});
+            call(&limitr, &Value::Object(Map::from_iter([(name.to_owned(), arguments)]))).unwrap()
+        };
+        let allowed = json!({"allowed": true, "remaining": 6, "metered": 4, "overage": 0, "covered": 0});
+        assert_eq!(decision("allow", 4), allowed);
+        let denied = json!({
+            "allowed": false, "reason": "limit", "remaining": 6, "metered": 0, "overage": 0, "covered": 0
+        });
+        assert_eq!(decision("check", 7), denied);
+        assert_eq!(decision("set", 3)["remaining"], 7);
+        assert_eq!(decision("settle", 20)["overage"], 13);
+    }
+
+    #[test]
     fn an_operation_is_an_object_with_a_known_name() {
         let limitr = Limitr::from_yaml("policy: {}").unwrap();
         for odd in [json!(null), json!("customers"), json!([]), json!({}), json!({"valid": {}, "record": {}})] {

@@ -9,13 +9,13 @@ use crate::fields::Fields;
 use crate::{Decision, Error, Limitr};
 
 pub(super) const OPERATIONS: &[Operation] = &[
-    ("allow", |limitr, fields| limitr.allow_with(whole(fields)?).map(allowed)),
-    ("check", |limitr, fields| limitr.check_with(whole(fields)?).map(allowed)),
-    ("explain", |limitr, fields| limitr.explain(whole(fields)?).map(json_of)),
-    ("increment", |limitr, fields| limitr.allow_with(whole(fields)?.increment()).map(allowed)),
-    ("decrement", |limitr, fields| limitr.allow_with(whole(fields)?.decrement()).map(allowed)),
-    ("check_increment", |limitr, fields| limitr.check_with(whole(fields)?.increment()).map(allowed)),
-    ("check_decrement", |limitr, fields| limitr.check_with(whole(fields)?.decrement()).map(allowed)),
+    ("allow", |limitr, fields| decided(fields, |call| limitr.allow_with(call))),
+    ("check", |limitr, fields| decided(fields, |call| limitr.check_with(call))),
+    ("explain", explain),
+    ("increment", |limitr, fields| decided(fields, |call| limitr.allow_with(call.increment()))),
+    ("decrement", |limitr, fields| decided(fields, |call| limitr.allow_with(call.decrement()))),
+    ("check_increment", |limitr, fields| decided(fields, |call| limitr.check_with(call.increment()))),
+    ("check_decrement", |limitr, fields| decided(fields, |call| limitr.check_with(call.decrement()))),
     ("set", set),
     ("reserve", reserve),
     ("settle", settle),
@@ -24,20 +24,30 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ("observe", observe),
 ];
 
-fn allowed(decision: Decision) -> Value {
-    decision.allowed.into()
+/// A call, answered with whether it is allowed, or with the whole decision where `decision` asks for it.
+fn decided<'a>(
+    mut fields: Fields<'a>,
+    decide: impl FnOnce(Call<'a>) -> Result<Decision, Error>,
+) -> Result<Value, Error> {
+    let call = call(&mut fields);
+    let whole = fields.flag("decision", false);
+    fields.finish()?;
+    decide(call).map(|decision| told_of(decision, whole))
 }
 
-fn whole(mut fields: Fields<'_>) -> Result<Call<'_>, Error> {
+fn told_of(decision: Decision, whole: bool) -> Value {
+    if whole { json_of(decision) } else { decision.allowed.into() }
+}
+
+fn explain(limitr: &Limitr, mut fields: Fields<'_>) -> Result<Value, Error> {
     let call = call(&mut fields);
-    fields.finish().map(|()| call)
+    fields.finish()?;
+    limitr.explain(call).map(json_of)
 }
 
 fn set(limitr: &Limitr, mut fields: Fields<'_>) -> Result<Value, Error> {
-    let call = call(&mut fields);
     let value = fields.optional("value").quantity().unwrap_or_default();
-    fields.finish()?;
-    limitr.allow_with(call.set_to(value)).map(allowed)
+    decided(fields, |call| limitr.allow_with(call.set_to(value)))
 }
 
 fn reserve(limitr: &Limitr, mut fields: Fields<'_>) -> Result<Value, Error> {
@@ -62,8 +72,9 @@ fn settle(limitr: &Limitr, mut fields: Fields<'_>) -> Result<Value, Error> {
     let call = Call::new(fields.text("customer"), fields.text("entitlement"));
     let call = call.value(fields.given("value").quantity().unwrap_or_default());
     let settle = Settle::new(told(&mut fields, call), fields.optional("hold").text());
+    let whole = fields.flag("decision", false);
     fields.finish()?;
-    limitr.settle(settle).map(allowed)
+    limitr.settle(settle).map(|decision| told_of(decision, whole))
 }
 
 fn release(limitr: &Limitr, mut fields: Fields<'_>) -> Result<Value, Error> {

@@ -11,6 +11,7 @@ use crate::state::{Customer, Grant, Name};
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
     id: Name,
+    topup: Option<Name>,
     credit: Name,
     currency: Option<CurrencyId>,
     pub(crate) balance: Amount,
@@ -35,6 +36,11 @@ pub(crate) struct Drawn {
 impl Live {
     pub(crate) fn id(&self) -> &Name {
         &self.id
+    }
+
+    /// The topup it came from.
+    pub(crate) fn topup(&self) -> Option<&Name> {
+        self.topup.as_ref()
     }
 
     /// What the call took of it.
@@ -82,6 +88,7 @@ fn revive(policy: &Compiled, plan: Option<&Arc<CompiledPlan>>, grant: &Grant, no
     };
     let mut live = Live {
         id: grant.id.clone(),
+        topup: grant.topup.clone(),
         credit: credit.clone(),
         currency: policy.exchange.id(credit),
         balance: grant.value,

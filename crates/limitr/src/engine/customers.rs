@@ -298,8 +298,15 @@ impl Limitr {
         Ok(())
     }
 
-    /// A record ready to take the place of the one that is here; its alternate ids are its own from now on.
+    /// A record ready to take the place of the one that is here. Its alternate ids are its own from now on, also those
+    /// that others go by here: they have lost them where the record comes from.
     pub(super) fn admit(&self, mut record: Customer) -> Result<Customer, Error> {
+        for alt in &record.alt_ids {
+            let holder = self.store.look(alt, |customer| (customer.id.clone(), customer.alt_ids.clone()));
+            let Some((id, alts)) = holder.filter(|(id, _)| *id != record.id) else { continue };
+            let left: Vec<Name> = alts.into_iter().filter(|known| known != alt).collect();
+            self.store.claim(&id, &left).map_err(|alt| taken(&alt))?;
+        }
         self.store.claim(&record.id, &record.alt_ids).map_err(|alt| taken(&alt))?;
         complete(&self.current_policy(), &mut record);
         Ok(record)

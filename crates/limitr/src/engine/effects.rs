@@ -71,6 +71,9 @@ pub struct Effect {
 pub struct GrantDraw {
     /// The grant's id.
     pub grant: Name,
+    /// The topup it came from: two engines that gave it at the same time gave it under two ids, and one of them counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topup: Option<Name>,
     /// How much.
     pub amount: Amount,
 }
@@ -146,7 +149,7 @@ impl Effect {
             charge,
             governed: allowed && metered.tokens.is_some() && !metered.delta.is_zero(),
             swept: allowed && metered.drawn.is_some(),
-            grants: drawn.map(|live| GrantDraw { grant: live.id().clone(), amount: live.drawn() }).collect(),
+            grants: drawn.map(GrantDraw::of).collect(),
             caps: counted.collect(),
             data: request.data.cloned(),
         })
@@ -180,6 +183,13 @@ impl Effect {
             data: fields.optional("data").json().cloned(),
         };
         fields.finish().map(|()| effect)
+    }
+
+    /// Whether anything was used, or given back: what a ledger keeps.
+    #[must_use]
+    pub fn is_use(&self) -> bool {
+        let amounts = [self.units, self.overhead, self.covered, self.overage];
+        amounts.iter().any(|amount| !amount.is_zero()) || !self.grants.is_empty() || !self.caps.is_empty()
     }
 
     /// Whether it changed this customer.
@@ -222,9 +232,10 @@ impl Effect {
         let plan = plan_of(policy, people, CALLER);
         let mut purse = people.caller().map(|owner| live(policy, plan, owner, self.at)).unwrap_or_default();
         for draw in &self.grants {
-            if let Some(live) = purse.iter_mut().find(|live| *live.id() == draw.grant) {
-                live.spend(draw.amount);
-            }
+            let known = purse.iter().position(|live| *live.id() == draw.grant);
+            let alike = || purse.iter().position(|live| draw.topup.is_some() && live.topup() == draw.topup.as_ref());
+            let found = known.or_else(alike);
+            found.and_then(|at| purse.get_mut(at)).into_iter().for_each(|live| live.spend(draw.amount));
         }
         purse
     }
@@ -252,9 +263,16 @@ impl Effect {
 }
 
 impl GrantDraw {
+    fn of(live: &Live) -> Self {
+        Self { grant: live.id().clone(), topup: live.topup().cloned(), amount: live.drawn() }
+    }
+
     fn read(mut fields: Fields<'_>) -> Result<Self, Error> {
-        let draw =
-            Self { grant: fields.text("grant").into(), amount: fields.required("amount").amount().unwrap_or_default() };
+        let draw = Self {
+            grant: fields.text("grant").into(),
+            topup: fields.optional("topup").name(),
+            amount: fields.required("amount").amount().unwrap_or_default(),
+        };
         fields.finish().map(|()| draw)
     }
 }

@@ -352,6 +352,7 @@ impl Limitr {
         let id = record.id.clone();
         if !self.has_customer(&id) {
             let Some(unseen) = self.unseen(unseen) else { return Ok(false) };
+            let record = self.admit(record)?;
             self.put(vec![record])?;
             for effect in &unseen {
                 self.apply_effect(effect);
@@ -369,6 +370,14 @@ impl Limitr {
             Some(())
         });
         Ok(merged.flatten().is_some())
+    }
+
+    /// Puts a record in place, from where this engine's log goes: nothing is told and nothing logged.
+    ///
+    /// # Errors
+    /// `invalid_record`, `alt_id_taken`.
+    pub fn restore_customer(&self, record: Customer) -> Result<(), Error> {
+        self.put(vec![record])
     }
 
     /// Drops a customer from this engine alone: nothing is told and nothing logged. False when it is not here.

@@ -1,0 +1,228 @@
+//! A hub's works against the database: customers and engines locked and read, and all that came of it written, in one
+//! transaction.
+
+use std::collections::HashSet;
+
+use limitr_sync::{Commit, EngineRow, Found, Hub, Loaded, Work, Write};
+use serde_json::{Value, json};
+
+use super::{ledger, news};
+use crate::error::Error;
+use crate::store::{Dialect, Store, Tx};
+use crate::time::{Millis, now};
+
+/// A work that is stored.
+pub(super) struct Stored {
+    pub(super) commit: Commit,
+    /// Lines added to the ledger.
+    pub(super) lines: u64,
+}
+
+/// A work that is not, or of which nobody knows.
+pub(super) struct Failure {
+    pub(super) error: Error,
+    /// What it would have been, once the hub had applied it.
+    pub(super) commit: Option<Commit>,
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), commit: None }
+    }
+}
+
+/// Does a work and stores it.
+pub(super) async fn store(
+    store: &Store,
+    hub: &mut Hub,
+    work: &mut Work,
+    workspace: &str,
+    node: &str,
+) -> Result<Stored, Failure> {
+    let read = work.is_read();
+    let mut tx = if read { store.begin_read().await? } else { store.begin_write().await? };
+    let locks = if read { "" } else { store.dialect().of("", " FOR UPDATE") };
+    let known = engines(&mut tx, store.dialect(), work, workspace, locks).await?;
+    loop {
+        let names = hub.wants(work);
+        if names.is_empty() {
+            break;
+        }
+        let found = find(&mut tx, store.dialect(), workspace, &names, locks).await?;
+        let stale = hub.found(work, &names, &found);
+        let records = read_records(&mut tx, store.dialect(), workspace, &stale).await?;
+        for error in hub.load(work, records) {
+            tracing::error!(workspace, %error, "a stored customer cannot be read");
+        }
+    }
+    let at = now();
+    let commit = hub.apply(work, at);
+    if commit.is_empty() {
+        return Ok(Stored { commit, lines: 0 });
+    }
+    match write(tx, store.dialect(), workspace, node, &known, &commit, at).await {
+        Ok(()) => {
+            let lines = commit.ledger.len() as u64;
+            Ok(Stored { commit, lines })
+        }
+        Err(error) => Err(Failure { error, commit: Some(commit) }),
+    }
+}
+
+/// Reads and locks the engines concerned. Returns those that have a row.
+async fn engines(
+    tx: &mut Tx,
+    dialect: Dialect,
+    work: &mut Work,
+    workspace: &str,
+    locks: &str,
+) -> Result<HashSet<String>, Error> {
+    let names: Vec<String> = work.engines().map(str::to_owned).collect();
+    if names.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let sql = format!(
+        "SELECT engine, through, epoch, sdk FROM engines WHERE workspace = $1 AND engine IN ({}) ORDER BY engine{locks}",
+        dialect.listed("$2")
+    );
+    let rows: Vec<(String, i64, i64, String)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(names))).fetch_all(&mut **tx).await?;
+    let mut known = HashSet::new();
+    for (engine, through, epoch, sdk) in rows {
+        known.insert(engine.clone());
+        work.set_engine(EngineRow { engine, through: u64::try_from(through).unwrap_or_default(), epoch, sdk });
+    }
+    Ok(known)
+}
+
+/// Looks up names and locks who has them.
+async fn find(
+    tx: &mut Tx,
+    dialect: Dialect,
+    workspace: &str,
+    names: &[String],
+    locks: &str,
+) -> Result<Vec<Found>, Error> {
+    let names = text(&json!(names));
+    let sql = format!(
+        "SELECT id, version FROM customers WHERE workspace = $1 AND id IN \
+         ({} UNION SELECT customer FROM aliases WHERE workspace = $1 AND alt IN ({})) ORDER BY id{locks}",
+        dialect.listed("$2"),
+        dialect.listed("$2")
+    );
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(names).fetch_all(&mut **tx).await?;
+    Ok(rows.into_iter().map(|(id, version)| Found { id, version }).collect())
+}
+
+async fn read_records(tx: &mut Tx, dialect: Dialect, workspace: &str, ids: &[String]) -> Result<Vec<Loaded>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql =
+        format!("SELECT id, version, record FROM customers WHERE workspace = $1 AND id IN ({})", dialect.listed("$2"));
+    let rows: Vec<(String, i64, String)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(ids))).fetch_all(&mut **tx).await?;
+    Ok(rows.into_iter().map(|(id, version, record)| Loaded { id, version, record }).collect())
+}
+
+async fn write(
+    mut tx: Tx,
+    dialect: Dialect,
+    workspace: &str,
+    node: &str,
+    known: &HashSet<String>,
+    commit: &Commit,
+    at: Millis,
+) -> Result<(), Error> {
+    write_customers(&mut tx, dialect, workspace, &commit.customers, at).await?;
+    for row in &commit.engines {
+        // Two nodes that meet an engine for the first time at once: one of them fails, and finds it known then.
+        let sql = if known.contains(&row.engine) {
+            "UPDATE engines SET through = $3, epoch = $4, sdk = $5, seen_at = $6 WHERE workspace = $1 AND engine = $2"
+        } else {
+            "INSERT INTO engines (workspace, engine, through, epoch, sdk, seen_at) VALUES ($1, $2, $3, $4, $5, $6)"
+        };
+        sqlx::query(sql)
+            .bind(workspace)
+            .bind(&row.engine)
+            .bind(i64::try_from(row.through).unwrap_or(i64::MAX))
+            .bind(row.epoch)
+            .bind(&row.sdk)
+            .bind(at)
+            .execute(&mut *tx)
+            .await?;
+    }
+    ledger::append(&mut tx, dialect, workspace, &commit.ledger, at).await?;
+    if dialect == Dialect::Postgres {
+        let changed: Vec<&str> = commit.customers.iter().map(|write| write.id.as_str()).collect();
+        news::announce_customers(&mut tx, node, workspace, &changed).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn write_customers(
+    tx: &mut Tx,
+    dialect: Dialect,
+    workspace: &str,
+    customers: &[Write],
+    at: Millis,
+) -> Result<(), Error> {
+    let gone: Vec<&str> =
+        customers.iter().filter(|write| write.record.is_none()).map(|write| write.id.as_str()).collect();
+    if !gone.is_empty() {
+        let sql = format!("DELETE FROM customers WHERE workspace = $1 AND id IN ({})", dialect.listed("$2"));
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(gone))).execute(&mut **tx).await?;
+    }
+    let rows: Vec<Value> = customers.iter().filter_map(row_of).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // A version that is not the one that was read means that somebody else has written meanwhile.
+    let sql = format!(
+        "INSERT INTO customers (workspace, id, version, record, created_at, updated_at) \
+         SELECT $1, id, version, record, $3, $3 FROM {} WHERE true \
+         ON CONFLICT (workspace, id) DO UPDATE \
+         SET version = excluded.version, record = excluded.record, updated_at = excluded.updated_at \
+         WHERE customers.version = excluded.version - 1",
+        dialect.rows("$2", &[("id", "TEXT"), ("version", "BIGINT"), ("record", "TEXT")])
+    );
+    let written = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(workspace)
+        .bind(text(&json!(rows)))
+        .bind(at)
+        .execute(&mut **tx)
+        .await?
+        .rows_affected();
+    if written != rows.len() as u64 {
+        return Err(Error::new("database_busy", "customers were changed by another node at the same time"));
+    }
+    write_aliases(tx, dialect, workspace, customers).await
+}
+
+async fn write_aliases(tx: &mut Tx, dialect: Dialect, workspace: &str, customers: &[Write]) -> Result<(), Error> {
+    let renamed = customers.iter().filter_map(|write| Some((&write.id, write.alt_ids.as_ref()?)));
+    let (ids, alts): (Vec<&String>, Vec<&Vec<String>>) = renamed.unzip();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("DELETE FROM aliases WHERE workspace = $1 AND customer IN ({})", dialect.listed("$2"));
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(ids))).execute(&mut **tx).await?;
+    let pairs = ids.iter().zip(alts).flat_map(|(id, alts)| alts.iter().map(move |alt| json!({"alt": alt, "id": id})));
+    let pairs: Vec<Value> = pairs.collect();
+    let sql = format!(
+        "INSERT INTO aliases (workspace, alt, customer) SELECT $1, alt, id FROM {} WHERE true",
+        dialect.rows("$2", &[("alt", "TEXT"), ("id", "TEXT")])
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(pairs))).execute(&mut **tx).await?;
+    Ok(())
+}
+
+fn row_of(write: &Write) -> Option<Value> {
+    let record = write.record.as_ref()?;
+    Some(json!({"id": write.id, "version": write.version, "record": record.get()}))
+}
+
+pub(super) fn text(value: &Value) -> String {
+    value.to_string()
+}

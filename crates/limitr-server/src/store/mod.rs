@@ -1,0 +1,101 @@
+//! The database: one set of statements for SQLite and PostgreSQL.
+//!
+//! Statements keep to what both know: numbered parameters (`$1`), `ON CONFLICT`, `RETURNING`, and columns of BIGINT and
+//! TEXT. Times are milliseconds, yes and no are 1 and 0. A sum is cast back: `CAST(SUM(units) AS BIGINT)`.
+//!
+//! ```ignore
+//! let mut tx = app.store.begin_write().await?;
+//! sqlx::query("UPDATE plans SET name = $1 WHERE id = $2").bind(name).bind(id).execute(&mut *tx).await?;
+//! audit::write(&mut tx, &entry).await?;
+//! tx.commit().await?;
+//! let names: Vec<(String,)> = sqlx::query_as("SELECT name FROM plans").fetch_all(app.store.read()).await?;
+//! ```
+//!
+//! Whoever holds a transaction does not ask for a second one: SQLite has one writer, and would wait for itself.
+
+mod bound;
+pub(crate) mod dialect;
+mod fault;
+mod migrations;
+mod open;
+
+use sqlx::{Any, AnyPool, Transaction};
+
+pub(crate) use self::bound::Bound;
+pub(crate) use self::dialect::Dialect;
+pub(crate) use self::migrations::latest;
+use crate::config::Config;
+use crate::error::Error;
+
+/// A transaction. Dropped without a commit, it is rolled back.
+pub(crate) type Tx = Transaction<'static, Any>;
+
+/// Any type that statements can run on: `&mut *tx`, or [`Store::read`].
+#[derive(Clone)]
+pub(crate) struct Store {
+    dialect: Dialect,
+    writer: AnyPool,
+    reader: AnyPool,
+}
+
+impl Store {
+    /// Connects and brings the tables up to date.
+    pub(crate) async fn open(config: &Config) -> Result<Self, Error> {
+        let store = Self::connect(config, true).await?;
+        let mut tx = store.begin_write().await?;
+        store.migrate(&mut tx, None).await?;
+        tx.commit().await?;
+        Ok(store)
+    }
+
+    /// Connects to the database as it is. `create` makes the file of SQLite.
+    pub(crate) async fn connect(config: &Config, create: bool) -> Result<Self, Error> {
+        open::connect(config, create).await.map_err(|error| {
+            let whence = config.database.to_string();
+            Error::new(error.code(), format!("the database {whence} cannot be used: {error}"))
+                .at("database")
+                .hint_at(error.hint().unwrap_or("is the address right, and may this user write there?"))
+        })
+    }
+
+    /// Runs the migrations that are missing, up to and including a version.
+    pub(crate) async fn migrate(&self, tx: &mut Tx, up_to: Option<i64>) -> Result<(), Error> {
+        migrations::run(tx, self.dialect, up_to).await
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// A transaction that may write. On SQLite it is the only one; on PostgreSQL rows that are read to be changed are
+    /// to be locked, see [`Dialect::for_update`].
+    pub(crate) async fn begin_write(&self) -> sqlx::Result<Tx> {
+        self.writer.begin_with(self.dialect.begin_write()).await
+    }
+
+    /// For single statements that only read.
+    pub(crate) fn read(&self) -> &AnyPool {
+        &self.reader
+    }
+
+    /// A transaction that only reads, in which every statement sees the same state.
+    pub(crate) async fn begin_read(&self) -> sqlx::Result<Tx> {
+        self.reader.begin_with(self.dialect.begin_read()).await
+    }
+
+    /// Tells the metrics how busy the pools are.
+    pub(crate) fn measure(&self) {
+        for (pool, name) in [(&self.writer, "write"), (&self.reader, "read")] {
+            let idle = pool.num_idle().try_into().unwrap_or(u32::MAX);
+            metrics::gauge!("limitr_db_connections", "pool" => name, "state" => "idle").set(idle);
+            metrics::gauge!("limitr_db_connections", "pool" => name, "state" => "busy")
+                .set(pool.size().saturating_sub(idle));
+        }
+    }
+
+    /// Waits for what is under way and closes the connections; SQLite folds its log into the file.
+    pub(crate) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
