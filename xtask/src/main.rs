@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks through its output")]
 
 mod fuzz;
+mod postgres;
 mod process;
 mod sdk;
 mod suite;
@@ -17,9 +18,11 @@ use process::{Result, cargo, run};
 const USAGE: &str = "\
 usage: cargo xtask <verb>
 
-  demo [ARGS]                    build everything and run the quick start, in Rust and in TypeScript
+  demo [ARGS]                    build everything; run the quick start, and a server with three engines
   test                           run every check; ends with `N passed, M failed`
   bench [--quick] [--json]       measure the engine beside its peers and print one table
+  bench cloud [ARGS]             measure the server under load
+  simulate [--seeds N | --seed N]  play what can go wrong between engines and servers, or replay one seed
   wasm                           build the engine as WebAssembly for the TypeScript SDK
   tidy                           check the style rules that no compiler knows
   fuzz [TARGET] [--seconds N]    fuzz one target or all of them, N seconds each (default 60)";
@@ -43,7 +46,9 @@ fn dispatch(args: &[String]) -> Result<bool> {
     };
     match (verb.as_str(), rest) {
         ("demo", rest) => demo(rest),
+        ("bench", [what, rest @ ..]) if what == "cloud" => bench_cloud(rest),
         ("bench", rest) => bench(rest),
+        ("simulate", rest) => simulate(rest),
         ("fuzz", rest) => fuzz::fuzz(rest),
         ("test", []) => suite::test(),
         ("wasm", []) => sdk::build(),
@@ -57,13 +62,40 @@ fn dispatch(args: &[String]) -> Result<bool> {
     }
 }
 
-/// The quick start, in Rust and in TypeScript. With arguments, the Rust one alone: they are its.
+/// The quick start, in Rust and in TypeScript, then a server with three engines. With arguments, the quick start in Rust
+/// alone: they are its.
 fn demo(args: &[String]) -> Result<bool> {
-    let native = run(cargo(["run", "--quiet", "--release", "--bin", "limitr", "--", "demo"]).args(args))?;
+    // As the tests build it: what is shown is what it does, not how fast.
+    let native = run(cargo(["run", "--quiet", "--profile", "test", "--bin", "limitr", "--", "demo"]).args(args))?;
     if !native || !args.is_empty() {
         return Ok(native);
     }
-    Ok(sdk::build()? && sdk::node_program("sdk/typescript/demo/quick-start.mjs")?)
+    Ok(sdk::build()? && sdk::node_program("sdk/typescript/demo/quick-start.mjs", &[])? && cloud_demo()?)
+}
+
+fn cloud_demo() -> Result<bool> {
+    if !run(&mut cargo(["build", "--quiet", "--profile", "test", "-p", "limitr-client", "--example", "engine"]))? {
+        return Ok(false);
+    }
+    let built = process::target().join("debug");
+    let (limitr, engine) = (built.join("limitr"), built.join("examples/engine"));
+    sdk::node_program("examples/cloud/demo.mjs", &[limitr, engine])
+}
+
+fn bench_cloud(args: &[String]) -> Result<bool> {
+    run(cargo(["run", "--quiet", "--release", "--manifest-path", "bench/cloud/Cargo.toml", "--"]).args(args))
+}
+
+/// The simulator, optimised: many seeds, or one that tells what happens.
+fn simulate(args: &[String]) -> Result<bool> {
+    let (variable, value) = match args {
+        [] => ("LIMITR_SYNC_SEEDS", "10000"),
+        [flag, count] if flag == "--seeds" => ("LIMITR_SYNC_SEEDS", count.as_str()),
+        [flag, seed] if flag == "--seed" => ("LIMITR_SYNC_SEED", seed.as_str()),
+        _ => return Err(format!("`simulate` takes `--seeds N` or `--seed N`\n{USAGE}")),
+    };
+    let test = ["test", "--quiet", "--release", "-p", "limitr-sync", "--test", "simulator", "--", "--nocapture"];
+    run(cargo(test).env(variable, value))
 }
 
 /// The engine beside its peers, then the SDK beside those that Node programs have.

@@ -1,5 +1,6 @@
 //! The TypeScript SDK: its tools, its build, its checks.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::{
@@ -33,8 +34,8 @@ pub(crate) fn tests(script: &str) -> Result<Tally> {
 }
 
 /// Runs a program of the package.
-pub(crate) fn node_program(path: &str) -> Result<bool> {
-    run(Command::new("node").current_dir(root()).arg(path))
+pub(crate) fn node_program(path: &str, args: &[PathBuf]) -> Result<bool> {
+    run(Command::new("node").current_dir(root()).arg(path).args(args))
 }
 
 /// The SDK's table.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    postgres::{self, Postgres},
     process::{Result, cargo, tee},
     sdk,
     tally::Tally,
@@ -62,10 +63,10 @@ fn row(name: &str, Tally { passed, failed }: Tally, took: Duration) -> String {
     format!("{verdict}  {name:<12}  {passed:>6} ok  {failed:>4} failed  {seconds:>7.1} s\n")
 }
 
-/// The workspace, and the two that live apart from it.
+/// The workspace, and those that live apart from it.
 fn format() -> Result<Tally> {
     let mut tally = check(["fmt", "--all", "--check"])?;
-    for manifest in ["bench/Cargo.toml", "crates/limitr/fuzz/Cargo.toml"] {
+    for manifest in ["bench/Cargo.toml", "bench/cloud/Cargo.toml", "crates/limitr/fuzz/Cargo.toml"] {
         tally += check(["fmt", "--manifest-path", manifest, "--check"])?;
     }
     Ok(tally)
@@ -101,6 +102,8 @@ fn tests() -> Result<Tally> {
     };
     // More than the model test does by itself, few enough to stay within a minute or two.
     let calls = std::env::var_os("LIMITR_MODEL_CALLS");
+    let postgres = Postgres::find()?;
+    command.env(postgres::VARIABLE, &postgres.url);
     command.env("LIMITR_MODEL_CALLS", calls.as_deref().unwrap_or(OsStr::new("100000")));
     runner(command)
 }

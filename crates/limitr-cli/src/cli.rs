@@ -6,6 +6,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use limitr_cli::session::parse_time;
 
+#[cfg(feature = "cloud")]
+use crate::commands::cloud::Cloud;
+#[cfg(feature = "server")]
+use crate::commands::{backup::Backup, serve::Serve};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it worked, and the answer is yes (valid, passed, equal)
@@ -98,6 +103,30 @@ Examples:
   limitr convert policy.json --to yaml
   limitr convert policy.yaml --to toml --out policy.toml")]
     Convert(Convert),
+
+    /// Run the server: policies, customers and usage for many engines
+    #[cfg(feature = "server")]
+    #[command(after_help = crate::commands::serve::EXAMPLES)]
+    Serve(Box<Serve>),
+
+    /// Write everything that a server keeps into a new file; it may run meanwhile
+    #[cfg(feature = "server")]
+    #[command(after_help = "\
+Example:
+  limitr backup limitr-2026-01-15.backup --database sqlite:limitr.db")]
+    Backup(Backup),
+
+    /// Put a backup into an empty database, whichever kind it was taken from
+    #[cfg(feature = "server")]
+    #[command(after_help = "\
+Example:
+  LIMITR_DATABASE=postgres://... limitr restore limitr-2026-01-15.backup")]
+    Restore(Backup),
+
+    /// Work with a server: publish policies, look at customers, usage and margin
+    #[cfg(feature = "cloud")]
+    #[command(after_help = crate::commands::cloud::EXAMPLES)]
+    Cloud(Box<Cloud>),
 
     /// Run the quick start: a policy, requests until a limit is hit, an event, a credit grant
     Demo(Demo),
@@ -264,7 +293,7 @@ pub(crate) struct Completions {
     pub(crate) shell: Shell,
 }
 
-fn time(text: &str) -> Result<i64, String> {
+pub(crate) fn time(text: &str) -> Result<i64, String> {
     let value = text.parse::<i64>().map_or_else(|_| text.into(), serde_json::Value::from);
     parse_time(&value).map_err(|error| match &error.hint {
         Some(hint) => format!("{error}; {hint}"),

@@ -1,5 +1,7 @@
 //! Something wrong at a place in a file.
 
+use std::borrow::Cow;
+
 use limitr::{Position, Problem};
 use serde::Serialize;
 
@@ -7,7 +9,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// A stable code.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// Where in the document: `policy.plans.pro`.
     pub path: String,
     /// What is wrong.
@@ -23,7 +25,7 @@ pub struct Finding {
 impl From<&Problem> for Finding {
     fn from(problem: &Problem) -> Self {
         let Problem { code, path, message, hint, at, .. } = problem.clone();
-        Self { code, path, message, hint, at }
+        Self { code: code.into(), path, message, hint, at }
     }
 }
 
@@ -34,7 +36,7 @@ impl Finding {
         if error.problems().is_empty() {
             let hint = error.hint().map(str::to_owned);
             let path = error.path().unwrap_or_default().to_owned();
-            return vec![Self { code: error.code(), path, message: error.to_string(), hint, at: None }];
+            return vec![Self { code: error.code().into(), path, message: error.to_string(), hint, at: None }];
         }
         error.problems().iter().map(Self::from).collect()
     }

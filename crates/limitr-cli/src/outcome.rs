@@ -86,6 +86,17 @@ impl Trouble {
         }
     }
 
+    /// Something that has a path and a hint of its own, where it has them.
+    #[cfg(any(feature = "cloud", feature = "server"))]
+    pub(crate) fn told(message: String, path: Option<&str>, hint: Option<&str>) -> Self {
+        // The path is often in the message already.
+        let message = match path.filter(|path| !message.contains(path)) {
+            Some(path) => format!("{path}: {message}"),
+            None => message,
+        };
+        Self::Unusable { message, hint: hint.map(str::to_owned) }
+    }
+
     /// A file that keeps the command from working.
     pub(crate) fn findings(source: Source, error: &limitr::Error) -> Self {
         Self::Findings { source: Box::new(source), findings: Finding::of(error), exit: Exit::Trouble }

@@ -103,20 +103,27 @@ impl CloudOptions {
             (None, Some(ticket)) => (ticket.replacen("http", "ws", 1), ticket),
             (Some(ws), Some(ticket)) => (ws, ticket),
         };
-        let ticket = address("ticket_address", &ticket, ["https", "http"], "wss/ticket")?;
-        Ok((ticket, address("ws_address", &ws, ["wss", "ws"], "wss")?))
+        let ticket = address("ticket_address", &ticket, ["https", "http"], &["wss", "ticket"])?;
+        Ok((ticket, address("ws_address", &ws, ["wss", "ws"], &["wss"])?))
     }
 }
 
-fn address(option: &'static str, text: &str, schemes: [&str; 2], path: &str) -> Result<Url, Error> {
+fn address(option: &'static str, text: &str, schemes: [&str; 2], path: &[&str]) -> Result<Url, Error> {
     let [secure, plain] = schemes;
-    let url = Url::parse(&format!("{}/{path}", text.trim_end_matches('/'))).ok();
     let bare = |url: &Url| url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    url.filter(|url| schemes.contains(&url.scheme()) && url.has_host() && bare(url)).ok_or_else(|| {
+    let usable = |url: &Url| schemes.contains(&url.scheme()) && url.has_host() && bare(url);
+    let url = Url::parse(text).ok().filter(usable).and_then(|mut url| {
+        url.path_segments_mut().ok()?.pop_if_empty().extend(path);
+        Some(url)
+    });
+    url.ok_or_else(|| {
         // Without the text: who puts a password into an address would find it in a log.
-        Error::new("invalid_address", format!("`{option}` is no address that begins with `{secure}://` or `{plain}://`"))
-            .at(option)
-            .hint_at(format!("for example `{secure}://limits.example.com`, or `{plain}://127.0.0.1:7070`"))
+        Error::new(
+            "invalid_address",
+            format!("`{option}` is no address that begins with `{secure}://` or `{plain}://`"),
+        )
+        .at(option)
+        .hint_at(format!("for example `{secure}://limits.example.com`, or `{plain}://127.0.0.1:7070`"))
     })
 }
 

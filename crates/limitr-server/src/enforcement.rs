@@ -164,14 +164,11 @@ impl Operation {
             let result = self.run(&app, &caller, body).await?;
             return Ok(Json(Answered { result }).into_response());
         }
-        let work = {
-            let (app, caller) = (Arc::clone(&app), caller.clone());
-            async move {
-                let result = self.run(&app, &caller, body).await?;
-                Ok((StatusCode::OK, Answered { result }))
-            }
-        };
-        once.apart(&app, &caller, work).await
+        once.apart(app, caller, move |app, caller| async move {
+            let result = self.run(&app, &caller, body).await?;
+            Ok((StatusCode::OK, Answered { result }))
+        })
+        .await
     }
 
     async fn run(&self, app: &App, caller: &Caller, mut arguments: Map<String, Value>) -> Result<Value, Problem> {
@@ -203,7 +200,6 @@ impl Operation {
         let response = ResponseBuilder::new().description("The answer.").content("application/json", content).build();
         let described = OperationBuilder::new()
             .tag("enforcement")
-            .operation_id(Some(self.name))
             .summary(Some(self.about))
             .request_body(Some(request.build()))
             .response("200", response);

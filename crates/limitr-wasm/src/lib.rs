@@ -5,6 +5,7 @@
 //! imports nothing from its host.
 
 mod ids;
+mod link;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -134,6 +135,11 @@ impl Engine {
     /// The events so far, oldest first: a line with the name, a line with the payload as JSON, for each.
     pub fn take_events(&self) -> String {
         self.events.take()
+    }
+
+    /// Whether a customer of this id or alternate id is here.
+    pub fn has_customer(&self, id: &str) -> bool {
+        self.limitr.has_customer(id)
     }
 
     /// What is wrong with the policy, as a JSON list of problems.

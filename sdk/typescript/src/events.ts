@@ -33,6 +33,11 @@ export class Handlers {
     this.#handlers.clear();
   }
 
+  /** Tells the events that an engine has kept. */
+  take(engine: { has_events(): boolean; take_events(): string }): void {
+    if (this.size > 0 && engine.has_events()) this.tell(engine.take_events());
+  }
+
   /**
    * Tells events, each a line with its name and a line with its payload, to every handler.
    *

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export type { CloudOptions } from './cloud/options.js';
 export { LimitrError, LimitrPolicyError, LimitrValueError, type ErrorDetails, type Problem } from './errors.js';
 export type { Handler, HandlerErrorReporter } from './events.js';
 export { Limitr, type NotificationName, type Operations, type PolicyDoc } from './limitr.js';
@@ -17,7 +18,7 @@ export type {
   PlanUsage,
   ReserveOptions,
 } from './options.js';
-export type { PersistOptions, Store } from './persist.js';
+export type { PersistOptions, Store, Stored } from './persist.js';
 export type * from './records.js';
 export { memoryStore } from './stores/memory.js';
 export { postgresStore, type PostgresPool } from './stores/postgres.js';

@@ -1,3 +1,6 @@
+import { Cloud } from './cloud/cloud.js';
+import { ASKED_FIRST } from './cloud/customers.js';
+import { type CloudOptions, settings } from './cloud/options.js';
 import { fromEngine, LimitrError, LimitrValueError } from './errors.js';
 import { type Handler, type HandlerErrorReporter, Handlers } from './events.js';
 import type { Format } from './options.js';
@@ -5,7 +8,7 @@ import { keepSaved, type PersistOptions, type Saver, type Store } from './persis
 import type { EventPayloads, LimitrEvent, NotificationPayload, PolicyDocument } from './records.js';
 import { SyncLimitr } from './sync.js';
 import { flag, isRecord, json, text } from './values.js';
-import { newEngine } from './wasm.js';
+import { emptyEngine, type Engine, newEngine } from './wasm.js';
 
 /** Everything {@link SyncLimitr} does, as promises. */
 export type Operations = {
@@ -24,7 +27,7 @@ export interface PolicyDoc {
 
 /** The name of a notification: any that is not like an event's, so that a misspelt event is not taken for one. */
 export type NotificationName<N extends string> =
-  N extends `${'cap' | 'customer' | 'logic' | 'meter' | 'plan' | 'policy'}-${string}` ? never : N;
+  N extends `${'cap' | 'cloud' | 'customer' | 'logic' | 'meter' | 'plan' | 'policy'}-${string}` ? never : N;
 
 // The class gets the methods of the interface below, each made from its synchronous twin.
 export interface Limitr extends Operations {}
@@ -45,11 +48,15 @@ export class Limitr {
   readonly sync: SyncLimitr;
   /** The policy document. */
   readonly doc: PolicyDoc;
-  readonly #handlers = new Handlers();
+  /** @internal The server that it follows. */
+  readonly cloud: Cloud | undefined;
+  readonly #handlers: Handlers;
   #saver: Promise<Saver> | undefined;
 
-  private constructor(make: (handlers: Handlers) => SyncLimitr) {
-    this.sync = make(this.#handlers);
+  private constructor(engine: Engine, handlers = new Handlers(), cloud?: Cloud) {
+    this.sync = new SyncLimitr(engine, handlers, cloud);
+    this.cloud = cloud;
+    this.#handlers = handlers;
     this.doc = {
       record: () => this.sync.record(),
       stringify: (format) => this.sync.stringify(format),
@@ -72,11 +79,51 @@ export class Limitr {
     const [source, as] = sourceText(document, text(format, 'format'));
     const checked = flag(validate, 'validate');
     try {
-      const engine = await newEngine(source, as, checked);
-      return new Limitr((handlers) => new SyncLimitr(engine, handlers));
+      return new Limitr(await newEngine(source, as, checked));
     } catch (thrown) {
       throw fromEngine(thrown);
     }
+  }
+
+  /**
+   * An engine that follows a server: the policy comes from there and changes with every publication, customers are fetched
+   * when they are needed first, and what happens is sent in the background. Calls are decided in this process all the same.
+   *
+   * ```ts
+   * const policy = await Limitr.cloud({ token: process.env.LIMITR_TOKEN });
+   * if (!policy) throw new Error('no connection to the server');
+   * await policy.ensureCustomer('user_1', 'starter');
+   * ```
+   *
+   * Undefined when the token is refused or the server cannot be reached in time; `onError` is told why. A connection that
+   * is lost later is made again by itself.
+   *
+   * {@link Limitr.sync} does not wait for the server: a customer that is not here yet is unknown to it, and fetched in the
+   * background. What belongs to the server is refused with `kept_by_server`: {@link Limitr.persist}, and changes of the
+   * policy.
+   *
+   * @throws {@link LimitrValueError} for options that cannot be used. What a `store` fails with is thrown too.
+   */
+  static async cloud(options: CloudOptions): Promise<Limitr | undefined> {
+    const checked = settings(options);
+    const engine = await emptyEngine(checked.validate);
+    const handlers = new Handlers();
+    const cloud = new Cloud(engine, handlers, checked);
+    let connected = false;
+    try {
+      connected = await cloud.connect();
+      return connected ? new Limitr(engine, handlers, cloud) : undefined;
+    } finally {
+      if (!connected) {
+        cloud.end();
+        engine.free();
+      }
+    }
+  }
+
+  /** Whether the server can be reached right now; false for an engine that follows none. */
+  get connected(): boolean {
+    return this.cloud?.connected ?? false;
   }
 
   /**
@@ -124,8 +171,14 @@ export class Limitr {
   /**
    * Restores customers from a store, then saves those that change: at once (`each`) or every `intervalMs` (`interval`,
    * the default, 10 s), and what is left on {@link Limitr.close}. Restoring sends no events. An engine has one store.
+   *
+   * @throws {@link LimitrError} `kept_by_server` for an engine that follows a server.
    */
   async persist(store: Store, options: PersistOptions = {}): Promise<void> {
+    if (this.cloud !== undefined) {
+      const hint = 'give the store to `Limitr.cloud`: it keeps what is not sent yet';
+      throw new LimitrError('customers are kept by the server', { code: 'kept_by_server', hint });
+    }
     if (this.#saver !== undefined) {
       throw new LimitrError('the engine is kept in a store already', { code: 'already_persisted' });
     }
@@ -141,15 +194,25 @@ export class Limitr {
   /**
    * Saves what is left to save, then frees the engine. When saving fails nothing is freed, so that nothing is lost:
    * close again, or take {@link Limitr.customers} and free.
+   *
+   * Of an engine that follows a server it sends what is left, and waits until that is stored. Whether all of it was stored
+   * in time; what was not is in the `store` that was given to {@link Limitr.cloud}, or lost.
    */
-  async close(): Promise<void> {
+  async close(): Promise<boolean> {
+    const stored = this.cloud?.close();
     const saver = await this.#saver?.catch(() => undefined);
     await saver?.stop();
+    const all = (await stored) ?? true;
     this.free();
+    return all;
   }
 
-  /** Frees the engine at once; every later call throws `closed`. A forgotten engine is freed with its last reference. */
+  /**
+   * Frees the engine at once; every later call throws `closed`. A forgotten engine is freed with its last reference, unless
+   * it follows a server.
+   */
   free(): void {
+    this.cloud?.end();
     this.sync.free();
   }
 
@@ -170,10 +233,15 @@ export class Limitr {
 
 for (const method of Object.getOwnPropertyNames(SyncLimitr.prototype)) {
   if (method in Limitr.prototype || ['operation', 'record', 'stringify', 'engine', 'closed'].includes(method)) continue;
+  const first = ASKED_FIRST.has(method);
   const promised = {
     // Without spread arguments: this is on the path of every call.
     async [method](this: Limitr, a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown, f?: unknown, g?: unknown) {
-      return (this.sync as unknown as Record<string, (...given: unknown[]) => unknown>)[method]!(a, b, c, d, e, f, g);
+      const sync = this.sync as unknown as Record<string, (...given: unknown[]) => unknown>;
+      if (this.cloud === undefined) return sync[method]!(a, b, c, d, e, f, g);
+      if (!first) return this.cloud.promised(method, [a, b, c, d, e, f, g], () => sync[method]!(a, b, c, d, e, f, g));
+      const answer = sync[method]!(a, b, c, d, e, f, g);
+      return answer || this.cloud.again(a, answer, () => sync[method]!(a, b, c, d, e, f, g));
     },
   };
   Object.defineProperty(Limitr.prototype, method, { value: promised[method], writable: true, configurable: true });

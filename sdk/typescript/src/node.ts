@@ -4,6 +4,7 @@
 /** The package in Node, Bun and Deno: the module is a file beside this one. */
 import { readFile } from 'node:fs/promises';
 
+import { setOpener } from './cloud/socket.js';
 import { LimitrError } from './errors.js';
 import { setModuleSource } from './wasm.js';
 
@@ -18,6 +19,9 @@ setModuleSource(async () => {
   });
   return WebAssembly.compile(bytes);
 });
+
+// Bun and Deno say that they are Node, and have sockets of their own.
+if (!('Bun' in globalThis || 'Deno' in globalThis)) setOpener(async () => (await import('./cloud/ws.js')).open);
 
 export * from './index.js';
 export { fileStore } from './stores/file.js';

@@ -2,14 +2,20 @@ import { LimitrValueError } from './errors.js';
 import { guarded } from './events.js';
 import type { Customer } from './records.js';
 import type { SyncLimitr } from './sync.js';
+import { later, type Timer } from './timers.js';
 import { finite } from './values.js';
 
-/** Where customers are kept: any key-value database. */
-export interface Store {
+/** What a store keeps under its id: a customer's record, or what a connected engine could not send yet. */
+export interface Stored {
+  id: string;
+}
+
+/** Where customers are kept, or other records: any key-value database. */
+export interface Store<R extends Stored = Customer> {
   /** Every record. */
-  load(): Promise<Customer[]>;
+  load(): Promise<R[]>;
   /** Writes records, each in the place of the one with its id. */
-  save(customers: Customer[]): Promise<void>;
+  save(records: R[]): Promise<void>;
   /** Removes records; an id that is not there is passed over. */
   remove(ids: string[]): Promise<void>;
 }
@@ -47,7 +53,7 @@ export async function keepSaved(sync: SyncLimitr, store: Store, options: Persist
   // What could not be written yet: newer changes of the same customers take its place.
   const unsaved = new Map<string, Customer | null>();
   let stopped = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
 
   const flush = async (): Promise<void> => {
     const changes: Record<string, Customer | null> = JSON.parse(sync.engine.take_changes());
@@ -68,13 +74,11 @@ export async function keepSaved(sync: SyncLimitr, store: Store, options: Persist
   let running: Promise<void> = Promise.resolve();
   const again = (): void => {
     if (stopped) return;
-    timer = setTimeout(() => {
+    timer = later(interval, () => {
       // Freed without closing: what was not saved is not wanted.
       if (sync.closed) return;
       running = flush().catch(report).finally(again);
-    }, interval);
-    // Saving must not keep a program alive that has nothing else to do.
-    (timer as { unref?: () => void }).unref?.();
+    });
   };
   again();
   return {

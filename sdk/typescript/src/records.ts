@@ -460,6 +460,35 @@ export interface EventPayloads {
   'plan-removed': { plan: string; definition: Plan };
   'policy-updated': { changes: Change[] };
   'logic-error': LogicErrorEvent;
+  /** The connection to the server is there again; `engine` is this engine's id there. */
+  'cloud-connected': { engine: string };
+  /** It is gone, and is made again by itself. */
+  'cloud-disconnected': { reason: string };
+  /** The server did not take some of what was sent. It is not sent again. */
+  'cloud-refused': { refused: Refusal[] };
+  /** An attempt to connect failed, or the server said that something is wrong. */
+  'cloud-error': CloudErrorEvent;
+}
+
+/** Payload of `cloud-error`: a {@link LimitrError} as data. */
+export interface CloudErrorEvent {
+  /** Stable code, for example `cannot_connect`. */
+  code: string;
+  message: string;
+  /** What it is about. */
+  path?: string | undefined;
+  /** What to do about it. */
+  hint?: string | undefined;
+}
+
+/** Something that happened here and that the server did not take. */
+export interface Refusal {
+  /** Its number among what this engine has sent. */
+  entry: number;
+  /** Stable code. */
+  code: string;
+  /** What is wrong with it. */
+  message: string;
 }
 
 /** Payload of `logic-error`: an expression gave no result, and its fallback was used. */

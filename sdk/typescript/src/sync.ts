@@ -24,6 +24,7 @@ import type {
   ToolResult,
   ToolUse,
 } from './records.js';
+import type { Named, Remote } from './remote.js';
 import { amount, type Amount, finite, flag, json, record, text, texts } from './values.js';
 import type { Engine } from './wasm.js';
 
@@ -39,11 +40,13 @@ const EVENTS = 2;
 export class SyncLimitr {
   #engine: Engine | undefined;
   readonly #handlers: Handlers;
+  readonly #remote: Remote | undefined;
 
   /** @internal */
-  constructor(engine: Engine, handlers: Handlers) {
+  constructor(engine: Engine, handlers: Handlers, remote?: Remote) {
     this.#engine = engine;
     this.#handlers = handlers;
+    this.#remote = remote;
   }
 
   // Enforcement
@@ -59,7 +62,10 @@ export class SyncLimitr {
   allow(customer: string, entitlement: string, value: Amount = 0, eventOrOptions: EventOrOptions = true): boolean {
     if (typeof value === 'number' && eventOrOptions === true) {
       const engine = this.#live();
-      return this.#outcome(engine.allow(customerId(customer), entitlementName(entitlement), finite(value, 'value'), Date.now()));
+      const id = customerId(customer);
+      const name = entitlementName(entitlement);
+      const units = finite(value, 'value');
+      return this.#remote?.denies !== true && this.#outcome(engine.allow(id, name, units, Date.now()), id);
     }
     return this.#call('allow', callArguments(customer, entitlement, value, eventOrOptions));
   }
@@ -68,7 +74,10 @@ export class SyncLimitr {
   check(customer: string, entitlement: string, value: Amount = 0, eventOrOptions: EventOrOptions = true): boolean {
     if (typeof value === 'number' && eventOrOptions === true) {
       const engine = this.#live();
-      return this.#outcome(engine.check(customerId(customer), entitlementName(entitlement), finite(value, 'value'), Date.now()));
+      const id = customerId(customer);
+      const name = entitlementName(entitlement);
+      const units = finite(value, 'value');
+      return this.#remote?.denies !== true && this.#outcome(engine.check(id, name, units, Date.now()), id);
     }
     return this.#call('check', callArguments(customer, entitlement, value, eventOrOptions));
   }
@@ -76,7 +85,10 @@ export class SyncLimitr {
   /** {@link SyncLimitr.allow} of the limit's increment (1 unless the policy says otherwise). */
   increment(customer: string, entitlement: string, eventOrOptions: EventOrOptions = true): boolean {
     if (eventOrOptions === true) {
-      return this.#outcome(this.#live().increment(customerId(customer), entitlementName(entitlement), Date.now()));
+      const engine = this.#live();
+      const id = customerId(customer);
+      const name = entitlementName(entitlement);
+      return this.#remote?.denies !== true && this.#outcome(engine.increment(id, name, Date.now()), id);
     }
     return this.#call('increment', callArguments(customer, entitlement, undefined, eventOrOptions));
   }
@@ -84,7 +96,10 @@ export class SyncLimitr {
   /** Gives back the limit's increment. */
   decrement(customer: string, entitlement: string, eventOrOptions: EventOrOptions = true): boolean {
     if (eventOrOptions === true) {
-      return this.#outcome(this.#live().decrement(customerId(customer), entitlementName(entitlement), Date.now()));
+      const engine = this.#live();
+      const id = customerId(customer);
+      const name = entitlementName(entitlement);
+      return this.#remote?.full !== true && this.#outcome(engine.decrement(id, name, Date.now()), id);
     }
     return this.#call('decrement', callArguments(customer, entitlement, undefined, eventOrOptions));
   }
@@ -563,27 +578,35 @@ export class SyncLimitr {
     return this.#engine;
   }
 
-  #call<T>(verb: string, named: Record<string, unknown>): T {
-    const engine = this.#live();
+  #call<T>(verb: string, named: Named): T {
+    this.#live();
     const operation = json({ [verb]: named }, verb);
+    const run = (): unknown => this.#run(verb, named, operation);
+    const instead = this.#remote?.instead(verb, named, run);
+    return (instead === undefined ? run() : instead.answer) as T;
+  }
+
+  #run(verb: string, named: Named, operation: string): unknown {
+    const engine = this.#live();
     let result: string;
     try {
       result = engine.call(operation, Date.now());
     } catch (thrown) {
       // Logic that fails is told of, too.
-      if (typeof thrown === 'string') this.#tell(engine);
+      if (typeof thrown === 'string') this.#handlers.take(engine);
+      this.#remote?.ran(verb, named, undefined);
       throw fromEngine(thrown);
     }
-    this.#tell(engine);
-    return JSON.parse(result);
+    this.#handlers.take(engine);
+    const answer: unknown = JSON.parse(result);
+    this.#remote?.ran(verb, named, answer);
+    return answer;
   }
 
-  #tell(engine: Engine): void {
-    if (this.#handlers.size > 0 && engine.has_events()) this.#handlers.tell(engine.take_events());
-  }
-
-  #outcome(outcome: number): boolean {
+  #outcome(outcome: number, customer: string): boolean {
     if ((outcome & EVENTS) !== 0) this.#handlers.tell(this.#live().take_events());
-    return (outcome & ALLOWED) !== 0;
+    const allowed = (outcome & ALLOWED) !== 0;
+    this.#remote?.called(customer, allowed);
+    return allowed;
   }
 }

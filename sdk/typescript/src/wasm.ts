@@ -1,6 +1,7 @@
 import { LimitrError } from './errors.js';
 import { type Engine, initSync, Engine as WasmEngine } from './generated/limitr_wasm.js';
 
+export { Link } from './generated/limitr_wasm.js';
 export type { Engine } from './generated/limitr_wasm.js';
 
 /** Where a runtime finds the module that is inside the package. */
@@ -27,6 +28,11 @@ export async function newEngine(text: string, format: string, validate: boolean)
   });
   await ready;
   return new WasmEngine(text, format, validate, Date.now(), seed());
+}
+
+/** A new engine without a policy: one that follows a server. */
+export function emptyEngine(validate: boolean): Promise<Engine> {
+  return newEngine('{"policy":{}}', 'json', validate);
 }
 
 let testing = false;

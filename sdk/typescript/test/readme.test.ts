@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 
 import { PACKAGE, run, temporaryFolder } from './support/folders.js';
+import { StandIn, TOKEN } from './support/stand-in.js';
 
 interface Block {
   language: string;
@@ -20,6 +21,8 @@ const all = blocks(readme);
 const programs = all.filter(({ language }) => language === 'ts');
 const folder = temporaryFolder();
 const file = ({ line }: Block): string => `line-${line}.ts`;
+/** For the program that follows a server: one with the page's first policy. */
+const server = await StandIn.start();
 
 describe('README', () => {
   before(() => {
@@ -29,9 +32,9 @@ describe('README', () => {
     for (const beside of ['tsx', 'typescript', '@types/node']) {
       symlinkSync(join(PACKAGE, 'node_modules', beside), join(folder, 'node_modules', beside));
     }
-    for (const policy of all.filter(({ language }) => language === 'yaml')) {
-      writeFileSync(join(folder, nameOf(policy)), policy.text);
-    }
+    const policies = all.filter(({ language }) => language === 'yaml');
+    for (const policy of policies) writeFileSync(join(folder, nameOf(policy)), policy.text);
+    server.versions = [{ id: 'pol_1', number: 1, format: 'yaml', document: policies[0]?.text ?? '' }];
     writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
     for (const program of programs) writeFileSync(join(folder, file(program)), program.text);
   });
@@ -43,7 +46,9 @@ describe('README', () => {
     test(`line ${program.line}: ${program.heading}`, async () => {
       const told = all[index + 1];
       assert.equal(told?.language, 'text', 'what a program prints stands below it');
-      assert.equal(await run(process.execPath, ['--import', 'tsx', file(program)], folder), told.text);
+      const { wsAddress: LIMITR_WS_ADDRESS } = server.options();
+      const env = { LIMITR_WS_ADDRESS, LIMITR_TOKEN: TOKEN };
+      assert.equal(await run(process.execPath, ['--import', 'tsx', file(program)], folder, 60, env), told.text);
     });
   }
 

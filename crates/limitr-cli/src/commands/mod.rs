@@ -1,11 +1,17 @@
 //! The commands, one file each.
 
+#[cfg(feature = "server")]
+pub(crate) mod backup;
+#[cfg(feature = "cloud")]
+pub(crate) mod cloud;
 mod completions;
 mod convert;
 mod demo;
 mod diff;
 mod exec;
 mod explain;
+#[cfg(feature = "server")]
+pub(crate) mod serve;
 mod test;
 mod validate;
 
@@ -27,9 +33,23 @@ pub(crate) fn run(command: Command, out: &mut dyn Write) -> Outcome {
         Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Diff(arguments) => diff::run(&arguments, out),
         Command::Convert(arguments) => convert::run(&arguments, out),
+        #[cfg(feature = "server")]
+        Command::Serve(arguments) => serve::run(&arguments, out),
+        #[cfg(feature = "server")]
+        Command::Backup(arguments) => backup::run(&arguments, out),
+        #[cfg(feature = "server")]
+        Command::Restore(arguments) => backup::restore(&arguments, out),
+        #[cfg(feature = "cloud")]
+        Command::Cloud(arguments) => cloud::run(&arguments, out),
         Command::Demo(arguments) => demo::run(&arguments, out),
         Command::Completions(arguments) => completions::run(&arguments, out),
     }
+}
+
+/// A runtime, for the commands that need one. The others do without.
+#[cfg(any(feature = "cloud", feature = "server"))]
+fn runtime(mut builder: tokio::runtime::Builder) -> Outcome<tokio::runtime::Runtime> {
+    builder.enable_all().build().map_err(|error| Trouble::new(format!("cannot begin: {error}")))
 }
 
 /// An engine on the policy with the customers in place.

@@ -65,7 +65,7 @@ impl Report<'_> {
             Err(trouble) => {
                 let source = Source { name: file.display().to_string(), text: String::new(), format: Format::Yaml };
                 let Trouble::Unusable { message, hint } = trouble else { return Err(trouble) };
-                let finding = Finding { code: "unreadable", path: String::new(), message, hint, at: None };
+                let finding = Finding { code: "unreadable".into(), path: String::new(), message, hint, at: None };
                 return if self.wanted(&source.name, None) { self.unreadable(&source, &[finding]) } else { Ok(()) };
             }
         };

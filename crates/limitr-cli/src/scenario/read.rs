@@ -45,7 +45,7 @@ struct Reader {
 impl Reader {
     fn report(&mut self, at: Option<Position>, message: impl Into<String>, hint: Option<String>) {
         let path = if self.path.is_empty() { "scenario".to_owned() } else { self.path.clone() };
-        self.findings.push(Finding { code: "bad_scenario", path, message: message.into(), hint, at });
+        self.findings.push(Finding { code: "bad_scenario".into(), path, message: message.into(), hint, at });
     }
 
     fn inside<T>(&mut self, segment: &str, read: impl FnOnce(&mut Self) -> T) -> T {

@@ -1,11 +1,18 @@
 //! The built command, from the outside: what it prints and how it exits.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+#[cfg(all(feature = "cloud", feature = "server"))]
+mod cloud;
 mod exec;
 mod guides;
 mod policies;
 mod scenarios;
+#[cfg(all(feature = "cloud", feature = "server"))]
+mod serve;
+#[cfg(all(feature = "cloud", feature = "server"))]
+mod server;
 mod usage;
 
 use std::io::Write as _;
@@ -43,9 +50,26 @@ impl Folder {
     }
 
     fn limitr_with(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Ran {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_limitr"))
-            .args(arguments)
-            .current_dir(&self.0)
+        self.limitr_in(&[], arguments, input)
+    }
+
+    /// The command here, with nothing of the settings and logins of whoever runs the tests.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_limitr"));
+        let own = std::env::vars_os().map(|(name, _)| name);
+        for name in own.filter(|name| name.to_string_lossy().starts_with("LIMITR_")) {
+            command.env_remove(name);
+        }
+        let config = self.0.join("config");
+        command.env("XDG_CONFIG_HOME", &config).env("APPDATA", &config);
+        command.args(arguments).current_dir(&self.0);
+        command
+    }
+
+    fn limitr_in(&self, environment: &[(&str, &str)], arguments: &[&str], input: impl AsRef<[u8]>) -> Ran {
+        let mut child = self
+            .command(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

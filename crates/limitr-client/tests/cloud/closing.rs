@@ -79,9 +79,12 @@ async fn a_lost_acknowledgement_makes_nothing_count_twice() {
     cloud.ensure_customer(NewCustomer::new("ann")).await.unwrap();
     until(|| server.has("ann")).await;
     let before = cloud.unsent().await;
+    // Sent, and heard by nobody yet.
+    server.pause();
     assert!(cloud.allow("ann", "chat", 3).allowed);
     let kept = cloud.unsent().await;
     assert!(before.is_empty() && kept.len() == 1);
+    server.go_on();
     until(|| server.value("ann", "chat") == 3.into()).await;
     // The program ends before it could note that.
     drop(cloud);

@@ -127,11 +127,29 @@ pub(crate) async fn find_valid(store: &Store, token: &str) -> Result<Option<Vali
     let Some(Held { id, workspace, name, scope, last_used_at }) = held else { return Ok(None) };
     let scope = Scope::of(&scope).ok_or_else(|| Problem::internal(&"a stored scope is none"))?;
     if last_used_at.is_none_or(|used| used < at - USE) {
-        let mut tx = store.begin_write().await?;
-        sqlx::query("UPDATE tokens SET last_used_at = $1 WHERE id = $2").bind(at).bind(&id).execute(&mut *tx).await?;
-        tx.commit().await?;
+        // No request waits for it, and none fails because the database has no time for it.
+        tokio::spawn(note_use(store.clone(), id.clone(), at));
     }
     Ok(Some(Valid { id, workspace, name, scope }))
+}
+
+async fn note_use(store: Store, id: String, at: Millis) {
+    let noted = async {
+        let mut tx = store.begin_write().await?;
+        // Of many requests at once the first one writes.
+        sqlx::query(
+            "UPDATE tokens SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $3)",
+        )
+        .bind(at)
+        .bind(&id)
+        .bind(at - USE)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await
+    };
+    if let Err(error) = noted.await {
+        tracing::debug!(%error, "the use of a token was not noted");
+    }
 }
 
 /// The token that a ticket was issued for, unless it was revoked meanwhile.

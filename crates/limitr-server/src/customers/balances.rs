@@ -78,24 +78,21 @@ async fn apply(
 ) -> Result<Response, Problem> {
     let Post { body: NewTopup { topup }, once } = post;
     caller.require(Permission::EditCustomers)?;
-    let work = {
-        let (app, caller) = (Arc::clone(&app), caller.clone());
-        async move {
-            let before = records::get(&app.store, &caller.workspace, &id).await?;
-            let operation = json!({"apply_customer_topup": {"customer": id, "topup": topup}});
-            let change = Change { action: "customer.topup", operation, fields: &["grants"] };
-            let made = changes::make(&app, &caller, &id, change).await?;
-            if made.result != Value::Bool(true) {
-                let detail = format!("the customer's plan has no topup `{topup}`");
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_topup", detail).at("topup"));
-            }
-            let after = made.customer(&id)?;
-            let new = |(id, grant): &(&String, &Value)| {
-                before.entry("grants", id).is_none() && grant.get("topup").and_then(Value::as_str) == Some(&topup)
-            };
-            let granted = all(&after).filter(new).map(|(_, grant)| grant.clone()).next();
-            Ok((StatusCode::CREATED, granted.unwrap_or_default()))
+    once.apart(app, caller, move |app, caller| async move {
+        let before = records::get(&app.store, &caller.workspace, &id).await?;
+        let operation = json!({"apply_customer_topup": {"customer": id, "topup": topup}});
+        let change = Change { action: "customer.topup", operation, fields: &["grants"] };
+        let made = changes::make(&app, &caller, &id, change).await?;
+        if made.result != Value::Bool(true) {
+            let detail = format!("the customer's plan has no topup `{topup}`");
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_topup", detail).at("topup"));
         }
-    };
-    once.apart(&app, &caller, work).await
+        let after = made.customer(&id)?;
+        let new = |(id, grant): &(&String, &Value)| {
+            before.entry("grants", id).is_none() && grant.get("topup").and_then(Value::as_str) == Some(&topup)
+        };
+        let granted = all(&after).filter(new).map(|(_, grant)| grant.clone()).next();
+        Ok((StatusCode::CREATED, granted.unwrap_or_default()))
+    })
+    .await
 }

@@ -1,10 +1,13 @@
 //! Changes of customers: made by the engine, written down with who made them.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::records::{self, Customer};
 use crate::audit::{self, Entry};
 use crate::http::auth::Caller;
+use crate::http::detached::detached;
 use crate::http::problem::Problem;
 use crate::state::App;
 
@@ -47,6 +50,16 @@ pub(super) async fn make(app: &App, caller: &Caller, id: &str, change: Change) -
         tx.commit().await?;
     }
     Ok(Made { result, after })
+}
+
+/// Has a change made of a customer that exists, whether or not the client waits for it.
+pub(super) async fn of_existing(app: &Arc<App>, caller: Caller, id: String, change: Change) -> Result<Made, Problem> {
+    let all = Arc::clone(app);
+    detached(app, async move {
+        records::get(&all.store, &caller.workspace, &id).await?;
+        make(&all, &caller, &id, change).await
+    })
+    .await
 }
 
 impl Made {

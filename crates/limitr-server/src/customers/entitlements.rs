@@ -41,7 +41,7 @@ struct Entitlements {
     entitlements: BTreeMap<String, Standing>,
 }
 
-/// How a customer stands to an entitlement. Numbers are in the unit of its credit, and absent for access without a limit.
+/// How a customer stands to an entitlement. Numbers are in the unit of its credit; access without a limit has none.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EntitlementStanding)]
 struct Standing {

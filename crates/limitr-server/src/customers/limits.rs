@@ -15,7 +15,6 @@ use super::records;
 use crate::accounts::roles::Permission;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, Path};
-use crate::http::detached::detached;
 use crate::http::idempotency::Post;
 use crate::http::problem::{Details, Problem};
 use crate::state::App;
@@ -49,7 +48,7 @@ async fn set_override(
         "create_customer_override": {"customer": id, "entitlement": entitlement, "limit": limit}
     });
     let change = Change { action: "customer.override", operation, fields: &["overrides"] };
-    let made = of_existing(&app, caller, id, change).await?;
+    let made = changes::of_existing(&app, caller, id, change).await?;
     if made.result.is_null() {
         return Err(Problem::not_found("entitlement", &entitlement).hint("the customer's plan has none of this name"));
     }
@@ -68,15 +67,15 @@ async fn remove_override(
     caller.require(Permission::EditCustomers)?;
     let operation = json!({"remove_customer_override": {"customer": id, "entitlement": entitlement}});
     let change = Change { action: "customer.override", operation, fields: &["overrides"] };
-    let made = of_existing(&app, caller, id, change).await?;
+    let made = changes::of_existing(&app, caller, id, change).await?;
     done(&made, || Problem::not_found("override", &entitlement))
 }
 
 /// Puts a ceiling on what a customer spends.
 ///
 /// Fields: `value`, the ceiling; `id`; `credit`, what it counts in (`rune`); `exchangeable`; `overage_only`;
-/// `ignore_grants`; `observe_only`; `overhead_cost`; `follow_decrements`; `hard_trailing`; `shared`; `shared_with`; `scope`;
-/// `resets` with `reset_inc` or `reset_sch`; `expires_on`.
+/// `ignore_grants`; `observe_only`; `overhead_cost`; `follow_decrements`; `hard_trailing`; `shared`; `shared_with`;
+/// `scope`; `resets` with `reset_inc` or `reset_sch`; `expires_on`.
 #[utoipa::path(post, path = "/customers/{id}/caps", tag = "customers",
     request_body(content = Object, example = json!({
         "value": 50, "credit": "rune", "resets": true, "reset_sch": "monthly:1"
@@ -97,30 +96,27 @@ async fn add_cap(
 ) -> Result<Response, Problem> {
     let Post { body: cap, once } = post;
     caller.require(Permission::EditCustomers)?;
-    let work = {
-        let (app, caller) = (Arc::clone(&app), caller.clone());
-        async move {
-            let customer = records::get(&app.store, &caller.workspace, &id).await?;
-            let mut arguments = cap.clone();
-            arguments.insert("customer".to_owned(), id.clone().into());
-            let operation = json!({"add_customer_cap": arguments});
-            let change = Change { action: "customer.cap", operation, fields: &["caps"] };
-            let added = changes::make(&app, &caller, &id, change).await?.result;
-            if !added.is_null() {
-                return Ok((StatusCode::CREATED, added));
-            }
-            let name = cap.get("id").and_then(Value::as_str).unwrap_or_default();
-            if customer.entry("caps", name).is_some() {
-                let detail = format!("the customer has a cap `{name}` already");
-                return Err(Problem::conflict("cap_exists", detail).at("id"));
-            }
-            // The engine does not say why it takes no cap of a customer. Of a call it does.
-            let why = json!({"check": {"customer": id, "entitlement": "", "caps": [cap]}});
-            app.engines.call(&caller.workspace, why).await?;
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused_cap", "the cap cannot be used"))
+    once.apart(app, caller, move |app, caller| async move {
+        let customer = records::get(&app.store, &caller.workspace, &id).await?;
+        let mut arguments = cap.clone();
+        arguments.insert("customer".to_owned(), id.clone().into());
+        let operation = json!({"add_customer_cap": arguments});
+        let change = Change { action: "customer.cap", operation, fields: &["caps"] };
+        let added = changes::make(&app, &caller, &id, change).await?.result;
+        if !added.is_null() {
+            return Ok((StatusCode::CREATED, added));
         }
-    };
-    once.apart(&app, &caller, work).await
+        let name = cap.get("id").and_then(Value::as_str).unwrap_or_default();
+        if customer.entry("caps", name).is_some() {
+            let detail = format!("the customer has a cap `{name}` already");
+            return Err(Problem::conflict("cap_exists", detail).at("id"));
+        }
+        // The engine does not say why it takes no cap of a customer. Of a call it does.
+        let why = json!({"check": {"customer": id, "entitlement": "", "caps": [cap]}});
+        app.engines.call(&caller.workspace, why).await?;
+        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused_cap", "the cap cannot be used"))
+    })
+    .await
 }
 
 /// Takes a ceiling away.
@@ -135,7 +131,7 @@ async fn remove_cap(
     caller.require(Permission::EditCustomers)?;
     let operation = json!({"remove_customer_cap": {"customer": id, "id": cap}});
     let change = Change { action: "customer.cap", operation, fields: &["caps"] };
-    let made = of_existing(&app, caller, id, change).await?;
+    let made = changes::of_existing(&app, caller, id, change).await?;
     done(&made, || Problem::not_found("cap", &cap))
 }
 
@@ -154,27 +150,16 @@ async fn reset_cap(
     if let Some(field) = post.body.keys().next() {
         return Err(Problem::invalid(field.as_str(), "nothing is expected in the body"));
     }
-    let work = {
-        let (app, caller) = (Arc::clone(&app), caller.clone());
-        async move {
+    post.once
+        .apart(app, caller, move |app, caller| async move {
             records::get(&app.store, &caller.workspace, &id).await?;
             let operation = json!({"reset_customer_cap": {"customer": id, "id": cap}});
             let change = Change { action: "customer.cap", operation, fields: &["caps"] };
             let made = changes::make(&app, &caller, &id, change).await?;
             let reset = made.after.as_ref().and_then(|customer| customer.entry("caps", &cap)).cloned();
             Ok((StatusCode::OK, reset.ok_or_else(|| Problem::not_found("cap", &cap))?))
-        }
-    };
-    post.once.apart(&app, &caller, work).await
-}
-
-async fn of_existing(app: &Arc<App>, caller: Caller, id: String, change: Change) -> Result<changes::Made, Problem> {
-    let all = Arc::clone(app);
-    detached(app, async move {
-        records::get(&all.store, &caller.workspace, &id).await?;
-        changes::make(&all, &caller, &id, change).await
-    })
-    .await
+        })
+        .await
 }
 
 /// Nothing to show for it, if it was done.

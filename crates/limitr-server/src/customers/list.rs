@@ -109,7 +109,8 @@ async fn list(
         let found = found.replace("{label}", label(app.store.dialect())).replace("{within}", &within);
         sql.push_str(&format!(
             " AND (SUBSTR(id, 1, LENGTH({prefix})) = {prefix} \
-             OR id IN (SELECT customer FROM aliases WHERE workspace = {workspace} AND SUBSTR(alt, 1, LENGTH({prefix})) = {prefix}) \
+             OR id IN (SELECT customer FROM aliases WHERE workspace = {workspace} \
+                 AND SUBSTR(alt, 1, LENGTH({prefix})) = {prefix}) \
              OR {found})"
         ));
     }

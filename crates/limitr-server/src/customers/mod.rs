@@ -1,5 +1,5 @@
-//! Customers over HTTP. They are read where they are stored, and changed by the workspace's engine, so that every engine
-//! that has them hears of it.
+//! Customers over HTTP. They are read where they are stored, and changed by the workspace's engine, so that every
+//! engine that has them hears of it.
 
 mod balances;
 mod changes;

@@ -17,7 +17,6 @@ use super::records::{self, Customer};
 use crate::accounts::roles::Permission;
 use crate::http::auth::Caller;
 use crate::http::body::{Body, Path};
-use crate::http::detached::detached;
 use crate::http::idempotency::Post;
 use crate::http::problem::{Details, Problem};
 use crate::state::App;
@@ -75,27 +74,24 @@ struct NewCustomer {
 async fn create(State(app): State<Arc<App>>, caller: Caller, post: Post<NewCustomer>) -> Result<Response, Problem> {
     let Post { body: new, once } = post;
     caller.require(Permission::EditCustomers)?;
-    let work = {
-        let (app, caller) = (Arc::clone(&app), caller.clone());
-        async move {
-            let change = Change {
-                action: "customer.create",
-                operation: json!({"ensure_customer": new}),
-                fields: &["id", "plan", "type", "label", "alt_ids", "refs", "metadata", "grants"],
-            };
-            let made = changes::make(&app, &caller, &new.id, change).await?;
-            let created = made.result == Value::Bool(true);
-            if !created && !new.ensure {
-                let detail = format!("there is a customer `{}` already", new.id);
-                return Err(Problem::conflict("customer_exists", detail)
-                    .at("id")
-                    .hint("with `ensure` that is no error, and the customer stays as it is"));
-            }
-            let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-            Ok((status, made.customer(&new.id)?))
+    once.apart(app, caller, move |app, caller| async move {
+        let change = Change {
+            action: "customer.create",
+            operation: json!({"ensure_customer": new}),
+            fields: &["id", "plan", "type", "label", "alt_ids", "refs", "metadata", "grants"],
+        };
+        let made = changes::make(&app, &caller, &new.id, change).await?;
+        let created = made.result == Value::Bool(true);
+        if !created && !new.ensure {
+            let detail = format!("there is a customer `{}` already", new.id);
+            return Err(Problem::conflict("customer_exists", detail)
+                .at("id")
+                .hint("with `ensure` that is no error, and the customer stays as it is"));
         }
-    };
-    once.apart(&app, &caller, work).await
+        let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+        Ok((status, made.customer(&new.id)?))
+    })
+    .await
 }
 
 /// A customer, by its id or an alternate one.
@@ -109,14 +105,10 @@ async fn read(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String
     Ok(Json(records::get(&app.store, &caller.workspace, &id).await?))
 }
 
-/// Has a change made to a customer that exists, and answers with the customer.
+/// Has a change made of a customer that exists, and answers with the customer.
 async fn alter(app: Arc<App>, caller: Caller, id: String, change: Change) -> Result<Json<Customer>, Problem> {
-    let all = Arc::clone(&app);
-    detached(&app, async move {
-        records::get(&all.store, &caller.workspace, &id).await?;
-        changes::make(&all, &caller, &id, change).await?.customer(&id).map(Json)
-    })
-    .await
+    let made = changes::of_existing(&app, caller, id.clone(), change).await?;
+    made.customer(&id).map(Json)
 }
 
 /// What can be changed of a customer. What is left out stays.
@@ -163,30 +155,26 @@ async fn change(
     responses((status = 204, description = "It is gone.")))]
 async fn delete(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
     caller.require(Permission::EditCustomers)?;
-    let all = Arc::clone(&app);
-    detached(&app, async move {
-        let id = records::get(&all.store, &caller.workspace, &id).await?.id().to_owned();
-        let change = Change {
-            action: "customer.delete",
-            operation: json!({"delete_customer": {"id": id}}),
-            fields: &[
-                "id",
-                "plan",
-                "type",
-                "label",
-                "alt_ids",
-                "refs",
-                "metadata",
-                "meters",
-                "grants",
-                "overrides",
-                "caps",
-            ],
-        };
-        changes::make(&all, &caller, &id, change).await?;
-        Ok(StatusCode::NO_CONTENT.into_response())
-    })
-    .await
+    let id = records::get(&app.store, &caller.workspace, &id).await?.id().to_owned();
+    let change = Change {
+        action: "customer.delete",
+        operation: json!({"delete_customer": {"id": id}}),
+        fields: &[
+            "id",
+            "plan",
+            "type",
+            "label",
+            "alt_ids",
+            "refs",
+            "metadata",
+            "meters",
+            "grants",
+            "overrides",
+            "caps",
+        ],
+    };
+    changes::of_existing(&app, caller, id, change).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// A plan to move to.

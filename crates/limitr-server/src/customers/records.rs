@@ -20,8 +20,8 @@ const OWN: [&str; 2] = ["idempotency", "notified"];
     "overrides": {}, "caps": {}, "created_at": 1_768_435_200_000_i64, "updated_at": 1_768_435_260_000_i64
 }))]
 pub(super) struct Customer {
-    /// `id`, `plan`, `type`, `label`, `alt_ids`, `refs`, `metadata`, `meters`, `grants`, `overrides` and `caps`, as in the
-    /// reference of policies.
+    /// `id`, `plan`, `type`, `label`, `alt_ids`, `refs`, `metadata`, `meters`, `grants`, `overrides` and `caps`, as in
+    /// the reference of policies.
     #[serde(flatten)]
     pub(super) record: Map<String, Value>,
     pub(super) created_at: Millis,

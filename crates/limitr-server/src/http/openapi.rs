@@ -40,8 +40,9 @@ pub(super) fn empty() -> OpenApi {
 
 /// What is true of every operation is said here, once.
 pub(super) fn complete(mut document: OpenApi) -> OpenApi {
-    for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(name(method, path));
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             let response = ResponseBuilder::new().description("It failed.").content(PROBLEM_JSON, content).build();
             operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(response));
@@ -50,9 +51,17 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
     document
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().filter_map(Option::as_mut)
+    let all = [("get", get), ("put", put), ("post", post), ("delete", delete), ("patch", patch)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// What a generated client calls an operation: `get_policies_versions_id`. No two have the same.
+fn name(method: &str, path: &str) -> String {
+    let (place, path) = path.strip_prefix("/api/v1/").map_or((Some("root"), path), |path| (None, path));
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    [method].into_iter().chain(place).chain(words).collect::<Vec<_>>().join("_")
 }
 
 /// The document at `/api/v1/openapi.json` and the page at `/api/v1/docs`, which needs nothing from elsewhere.

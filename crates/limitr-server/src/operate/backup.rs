@@ -85,6 +85,7 @@ fn unwritable(file: &Path, error: &std::io::Error) -> Error {
 async fn write(store: &Store, file: &Path) -> Result<u64, Error> {
     let mut out = Lines::new(file)?;
     let mut tx = store.begin_read().await?;
+    store.unhurried(&mut tx).await?;
     let version = tables::version(&mut tx, store.dialect()).await?.ok_or_else(|| {
         Error::new("database_empty", "there is nothing to back up: no server has used this database")
             .hint_at("name the database that the server uses")

@@ -1,7 +1,7 @@
 //! Publishing: a document becomes the next version, and the one in force.
 //!
-//! Whoever publishes has the workspace's row from the first statement on. So versions are numbered without gaps and each
-//! is compared with the one before it, on however many nodes people publish at once.
+//! Whoever publishes has the workspace's row from the first statement on. So versions are numbered without gaps, and
+//! each is compared with the one before it, on however many nodes people publish at once.
 
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ async fn publish(State(app): State<Arc<App>>, caller: Caller, post: Post<Publica
 
 /// Publishes a draft.
 ///
-/// It stays, and follows the version that was made of it. With `If-Match`, only if it still is what its author has read.
+/// It stays, and follows the version that was made of it. With `If-Match`, only if it still is what its author read.
 #[utoipa::path(post, path = "/policies/drafts/{id}/publish", tag = "policies", request_body = Options,
     params(("id" = String, Path),
         ("If-Match" = Option<String>, Header, description = "The ETag of the draft."),

@@ -62,3 +62,30 @@ fn of_database(error: &dyn DatabaseError) -> Error {
         _ => Error::new("database_failed", format!("the database failed: {} ({code})", error.message())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
+    use super::*;
+    use crate::http::problem::Problem;
+
+    #[tokio::test]
+    async fn a_full_database_says_so_and_is_no_mistake_of_the_server() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        connection.execute("CREATE TABLE t (text TEXT); PRAGMA max_page_count = 4").await.unwrap();
+        let text = "x".repeat(100_000);
+        let full = sqlx::query("INSERT INTO t VALUES ($1)").bind(text).execute(&mut connection).await.unwrap_err();
+        let error = Error::from(full);
+        assert_eq!(error.code(), "database_full");
+        assert_eq!(Problem::from(error).status(), 507);
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_to_nobody_but_the_log() {
+        let error = Error::from(Driver::RowNotFound);
+        assert_eq!(error.code(), "database_failed");
+        let problem = Problem::from(error);
+        assert_eq!((problem.status().as_u16(), problem.to_string().as_str()), (500, "the server made a mistake"));
+    }
+}

@@ -19,7 +19,7 @@ mod fault;
 mod migrations;
 mod open;
 
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::{Any, AnyPool, Executor as _, Transaction};
 
 pub(crate) use self::bound::Bound;
 pub(crate) use self::dialect::Dialect;
@@ -30,7 +30,7 @@ use crate::error::Error;
 /// A transaction. Dropped without a commit, it is rolled back.
 pub(crate) type Tx = Transaction<'static, Any>;
 
-/// Any type that statements can run on: `&mut *tx`, or [`Store::read`].
+/// The connections. A clone shares them.
 #[derive(Clone)]
 pub(crate) struct Store {
     dialect: Dialect,
@@ -60,6 +60,7 @@ impl Store {
 
     /// Runs the migrations that are missing, up to and including a version.
     pub(crate) async fn migrate(&self, tx: &mut Tx, up_to: Option<i64>) -> Result<(), Error> {
+        self.unhurried(tx).await?;
         migrations::run(tx, self.dialect, up_to).await
     }
 
@@ -67,8 +68,8 @@ impl Store {
         self.dialect
     }
 
-    /// A transaction that may write. On SQLite it is the only one; on PostgreSQL rows that are read to be changed are
-    /// to be locked, see [`Dialect::for_update`].
+    /// A transaction that may write. On SQLite it is the only one. On PostgreSQL others run beside it: what is read to be
+    /// changed is locked first, by an update that changes nothing.
     pub(crate) async fn begin_write(&self) -> sqlx::Result<Tx> {
         self.writer.begin_with(self.dialect.begin_write()).await
     }
@@ -81,6 +82,14 @@ impl Store {
     /// A transaction that only reads, in which every statement sees the same state.
     pub(crate) async fn begin_read(&self) -> sqlx::Result<Tx> {
         self.reader.begin_with(self.dialect.begin_read()).await
+    }
+
+    /// Lets this transaction take its time: for what goes over whole tables. Otherwise a statement that hangs is given up.
+    pub(crate) async fn unhurried(&self, tx: &mut Tx) -> sqlx::Result<()> {
+        if self.dialect == Dialect::Postgres {
+            tx.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
+        }
+        Ok(())
     }
 
     /// Tells the metrics how busy the pools are.

@@ -46,8 +46,8 @@ struct Report {
     entitlement: Option<String>,
     /// Only in this credit.
     credit: Option<String>,
-    /// A number of the groups to sort by, with `-` in front of it for the largest first. In order of what they are grouped
-    /// by, if not given.
+    /// A number of the groups to sort by, with `-` in front of it for the largest first. In order of what they are
+    /// grouped by, if not given.
     sort: Option<String>,
     /// How many items at most, 1 to 200. 50 if not given.
     #[param(minimum = 1, maximum = 200)]
@@ -177,8 +177,8 @@ async fn usage(
 /// What was earned: revenue against what it cost, grouped.
 ///
 /// `revenue` is the list price of what was used past limits, `charged` the part of it that grants did not cover, and
-/// `overhead` what it cost to provide. `margin = revenue - overhead`, and `margin_pct = margin / revenue * 100`. All are in
-/// runes: one rune is the unit of money that the policy's prices and costs are written in, such as a dollar.
+/// `overhead` what it cost to provide. `margin = revenue - overhead`, and `margin_pct = margin / revenue * 100`. All are
+/// in runes: one rune is the unit of money that the policy's prices and costs are written in, such as a dollar.
 #[utoipa::path(get, path = "/margin", tag = "usage", params(Report),
     responses(
         (status = 200, description = "A page of sums.", body = Page<Earned>, example = json!({"items": [{

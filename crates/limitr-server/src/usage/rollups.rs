@@ -1,5 +1,5 @@
-//! Rollups, grouped. Rows are read one by one and groups come in order, so that what is kept is a page, however much there
-//! is to add up.
+//! Rollups, grouped. Rows are read one by one and groups come in order, so that what is kept is a page, however much
+//! there is to add up.
 
 use std::cmp::Ordering;
 

@@ -65,7 +65,7 @@ async fn whatever_is_malformed_is_a_problem(kind: Kind) {
         ("limit=201", "invalid_parameter", "limit"),
         ("limit=x", "invalid_parameter", "limit"),
         ("limit=1&limit=2", "invalid_parameter", ""),
-        ("limits=1", "unknown_parameter", ""),
+        ("limits=1", "unknown_parameter", "limits"),
         ("cursor=nonsense", "invalid_cursor", "cursor"),
     ] {
         let answer = owner.get(&format!("/api/v1/tokens?{query}")).await.problem(400, code);

@@ -10,6 +10,9 @@ mod database;
 mod accounts;
 mod backups;
 mod connections;
+mod customers;
+mod document;
+mod enforcement;
 mod engines;
 mod faults;
 mod http;
@@ -17,6 +20,7 @@ mod idempotency;
 mod nodes;
 mod policies;
 mod tokens;
+mod usage;
 
 /// Runs each test once for each database.
 macro_rules! on_both {

@@ -36,6 +36,12 @@ pub(crate) async fn publish(client: &Client, document: &str) -> Answer {
     client.post("/api/v1/policies/publish", &json!({"format": "yaml", "document": document, "note": "n"})).await
 }
 
+/// A program with a token of its own.
+pub(crate) async fn program(node: &Node, owner: &Client, scope: &str) -> Client {
+    let token = owner.post("/api/v1/tokens", &json!({"name": scope, "scope": scope})).await.expect(201);
+    node.with_token(token.body["token"].as_str().unwrap())
+}
+
 async fn draft(client: &Client, document: &str) -> Answer {
     let draft = json!({"name": "prices", "format": "yaml", "document": document});
     client.post("/api/v1/policies/drafts", &draft).await.expect(201)
@@ -150,12 +156,10 @@ async fn the_same_document_is_not_published_twice(kind: Kind) {
 
 async fn two_nodes_number_what_is_published_at_once(kind: Kind) {
     let (node, owner) = Node::ready(kind).await;
-    let token = owner.post("/api/v1/tokens", &json!({"name": "t", "scope": "admin"})).await.expect(201);
     let second = Server::start(node.config.clone()).await.unwrap();
-    let token = token.body["token"].as_str().unwrap();
+    let here = program(&node, &owner, "admin").await;
     let mut elsewhere = Client::to(&format!("http://{}", second.addr()));
-    elsewhere.token = Some(token.to_owned());
-    let here = node.with_token(token);
+    elsewhere.token.clone_from(&here.token);
     let documents: Vec<String> = (1..=12).map(|chat: u32| policy(&chat.to_string())).collect();
     let publications = documents.iter().enumerate().map(|(at, document)| {
         let client = if at % 2 == 0 { &here } else { &elsewhere };
@@ -176,7 +180,8 @@ async fn two_nodes_number_what_is_published_at_once(kind: Kind) {
 
 async fn what_is_wrong_is_listed_and_not_published(kind: Kind) {
     let (_node, owner) = Node::ready(kind).await;
-    let wrong = "policy:\n  plans:\n    pro:\n      defualt: true\n      entitlements:\n        chat: {limit: {credit: tokn, value: 5}}\n";
+    let wrong = "policy:\n  plans:\n    pro:\n      defualt: true\n      entitlements:\n        \
+                 chat: {limit: {credit: tokn, value: 5}}\n";
     let body = json!({"format": "yaml", "document": wrong});
     let validation = owner.post("/api/v1/policies/validate", &body).await.expect(200).body;
     assert_eq!(validation["valid"], false);
@@ -225,7 +230,9 @@ async fn versions_differ_in_meaning(kind: Kind) {
     // Another notation is no difference; a plan that is gone is one line.
     let document = json!({"policy": {
         "credits": {"token": {"price": {"amount": "0.010"}, "overhead_cost": 0.002}},
-        "plans": {"free": {"default": true, "entitlements": {"chat": {"limit": {"credit": "token", "value": "10", "resets": false}}}}}
+        "plans": {"free": {"default": true, "entitlements": {
+            "chat": {"limit": {"credit": "token", "value": "10", "resets": false}}
+        }}}
     }});
     let body = json!({"name": "d", "format": "json", "document": document.to_string()});
     let begun = owner.post("/api/v1/policies/drafts", &body).await.expect(201);
@@ -271,12 +278,9 @@ async fn roles_and_scopes_may_what_they_may(kind: Kind) {
     let (node, owner) = Node::ready(kind).await;
     let (_, viewer) = member(&node, &owner, "viewer").await;
     let (_, editor) = member(&node, &owner, "editor").await;
-    let mut programs = Vec::new();
-    for scope in ["read", "engine", "admin"] {
-        let token = owner.post("/api/v1/tokens", &json!({"name": scope, "scope": scope})).await.expect(201);
-        programs.push(node.with_token(token.body["token"].as_str().unwrap()));
-    }
-    let [read, engine, admin] = &programs[..] else { unreachable!() };
+    let read = &program(&node, &owner, "read").await;
+    let engine = &program(&node, &owner, "engine").await;
+    let admin = &program(&node, &owner, "admin").await;
     publish(&owner, &policy("1")).await.expect(201);
     let id = draft(&editor, &policy("2")).await.id();
     let path = format!("/api/v1/policies/drafts/{id}");

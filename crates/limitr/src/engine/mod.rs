@@ -9,6 +9,7 @@ mod effects;
 mod enforce;
 mod log;
 mod margin;
+mod overrides;
 mod policies;
 mod reads;
 mod reservations;

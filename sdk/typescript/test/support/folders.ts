@@ -33,8 +33,8 @@ export interface Running {
 }
 
 /** Starts a program. */
-export function start(program: string, args: string[], cwd: string, seconds = 60): Running {
-  const child = spawn(program, args, { cwd, timeout: seconds * 1000, env: { ...process.env, NO_COLOR: '1' } });
+export function start(program: string, args: string[], cwd: string, seconds = 60, env = {}): Running {
+  const child = spawn(program, args, { cwd, timeout: seconds * 1000, env: { ...process.env, NO_COLOR: '1', ...env } });
   const ran: Ran = { code: null, out: '', err: '' };
   const waiting: { text: string; resolve: () => void }[] = [];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -61,8 +61,8 @@ export function start(program: string, args: string[], cwd: string, seconds = 60
 }
 
 /** Runs a program that must succeed; what it wrote to its standard output. */
-export async function run(program: string, args: string[], cwd: string, seconds = 60): Promise<string> {
-  const { code, out, err } = await start(program, args, cwd, seconds).ended;
+export async function run(program: string, args: string[], cwd: string, seconds = 60, env = {}): Promise<string> {
+  const { code, out, err } = await start(program, args, cwd, seconds, env).ended;
   if (code !== 0) throw new Error(`${program} ${args.join(' ')} exits with ${code}\n${out}${err}`);
   return out;
 }

@@ -92,7 +92,7 @@ const restore = guide.take({
   last: 'app.listen(3000);',
 });
 
-// Limitr Cloud: not for the local engine.
+// Limitr Cloud: see `cloud-guides.ts`.
 const connect = 'const policy = await Limitr.cloud({ token: process.env.LIMITR_TOKEN });';
 quickStart.take({
   under: 'Switching to Cloud is a one-line change:',

@@ -9,6 +9,8 @@ export type Runtime = (typeof RUNTIMES)[number];
 
 export class Project {
   readonly folder = temporaryFolder();
+  /** Added to the environment of what is run. */
+  environment: Record<string, string> = {};
   #bun = '';
 
   /** The package as it is published, and what its tests have installed beside it. */
@@ -20,7 +22,9 @@ export class Project {
     const packed = readdirSync(folder).find((file) => file.endsWith('.tgz'));
     project.write('package.json', JSON.stringify({ name: 'limitr-quickstart', type: 'module', private: true }));
     const install = ['install', '--silent', '--offline', '--no-audit', '--no-fund'];
-    await run('npm', [...install, `@formata/limitr@file:./${packed}`], folder);
+    // What it depends on is there already: npm need not ask a registry for it.
+    const depended = join(PACKAGE, 'node_modules/ws');
+    await run('npm', [...install, `@formata/limitr@file:./${packed}`, depended], folder);
     mkdirSync(join(folder, 'node_modules/@types'));
     for (const beside of ['tsx', 'ioredis', 'pg', 'typescript', '@types/node', '@types/pg']) {
       symlinkSync(join(PACKAGE, 'node_modules', beside), join(folder, 'node_modules', beside));
@@ -36,8 +40,8 @@ export class Project {
   /** Runs a file with what it is given as arguments. */
   start(runtime: Runtime, file: string, ...args: string[]): Running {
     return runtime === 'bun'
-      ? start(this.#bun, ['run', file, ...args], this.folder)
-      : start(process.execPath, ['--import', 'tsx', file, ...args], this.folder);
+      ? start(this.#bun, ['run', file, ...args], this.folder, 60, this.environment)
+      : start(process.execPath, ['--import', 'tsx', file, ...args], this.folder, 60, this.environment);
   }
 
   /** What a file prints; it must succeed. */

@@ -68,7 +68,8 @@ async function answersSoon(port: number, failed: () => unknown = () => undefined
   return false;
 }
 
-function freePort(): Promise<number> {
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().on('error', reject);
     server.listen(0, HOST, () => {

@@ -19,29 +19,35 @@ use crate::state::App;
 
 impl Once {
     /// Does the work, unless this key has done it. Work that fails has changed nothing, and gives the key free again.
-    pub(crate) async fn apart<T, F>(self, app: &Arc<App>, caller: &Caller, work: F) -> Result<Response, Problem>
+    pub(crate) async fn apart<T, F>(
+        self,
+        app: Arc<App>,
+        caller: Caller,
+        work: impl FnOnce(Arc<App>, Caller) -> F + Send + 'static,
+    ) -> Result<Response, Problem>
     where
         T: Serialize + Send + Sync + 'static,
-        F: Future<Output = Result<(StatusCode, T), Problem>> + Send + 'static,
+        F: Future<Output = Result<(StatusCode, T), Problem>> + Send,
     {
-        let (all, caller) = (Arc::clone(app), caller.clone());
-        detached(app, async move {
-            let Some(claim) = self.0.as_ref().map(|key| (caller.workspace.clone(), key.key.clone())) else {
-                let (status, answer) = work.await?;
+        let all = Arc::clone(&app);
+        detached(&all, async move {
+            let Some(key) = self.0.as_ref().map(|key| key.key.clone()) else {
+                let (status, answer) = work(app, caller).await?;
                 return Ok((status, Json(answer)).into_response());
             };
-            match self.begin(&all, &caller).await? {
+            match self.begin(&app, &caller).await? {
                 Begun::Done(response) => return Ok(response),
                 Begun::Work(begun) => begun.tx.commit().await?,
             }
-            match work.await {
+            let claim = (caller.workspace.clone(), key);
+            match work(Arc::clone(&app), caller).await {
                 Ok((status, answer)) => {
                     let stored = serde_json::to_string(&answer).map_err(|error| Problem::internal(&error))?;
-                    settle(&all, &claim, status, &stored).await?;
+                    settle(&app, &claim, status, &stored).await?;
                     Ok((status, Json(answer)).into_response())
                 }
                 Err(problem) => {
-                    release(&all, &claim).await?;
+                    release(&app, &claim).await?;
                     Err(problem)
                 }
             }
