@@ -79,7 +79,8 @@ async function limitrCloud(token, parameters) {
   console.log(`$ limitr cloud ${parameters.join(' ')}`);
   const child = spawn(limitr, ['cloud', '--server', server, '--token', token, ...parameters], { stdio: 'inherit' });
   const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`limitr cloud ${parameters[0]} failed`);
+  // 1 is what `diff` ends with when there is a difference.
+  if (code !== 0 && !(parameters[0] === 'diff' && code === 1)) throw new Error(`limitr cloud ${parameters[0]} failed`);
 }
 
 async function api(token, method, path, body) {

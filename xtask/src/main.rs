@@ -1,6 +1,7 @@
 //! The workspace's own commands: `cargo xtask <verb>`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks through its output")]
 
+mod contract;
 mod fuzz;
 mod postgres;
 mod process;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    contract,
     postgres::{self, Postgres},
     process::{Result, cargo, tee},
     sdk,
@@ -23,7 +24,7 @@ struct Part {
 }
 
 /// The quick ones first. Conformance comes after the tests, which build the binary that it runs.
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     Part { name: "format", run: format },
     Part { name: "tidy", run: tidy::tidy },
     Part { name: "dependencies", run: dependencies },
@@ -31,6 +32,7 @@ const PARTS: [Part; 12] = [
     Part { name: "tests", run: tests },
     Part { name: "doc tests", run: doc_tests },
     Part { name: "conformance", run: conformance },
+    Part { name: "api contract", run: contract::contract },
     Part { name: "sdk build", run: || sdk::build().map(Tally::one) },
     Part { name: "sdk api", run: sdk_api },
     Part { name: "sdk tests", run: || sdk::tests("test") },

@@ -110,28 +110,34 @@ impl Link {
     fn act(&mut self, engine: &Engine, mut actions: Vec<Action>, even: f64, now: f64) -> String {
         set(&engine.clock, now);
         actions.extend(self.0.poll(&engine.limitr, ms(even)));
-        actions.iter().map(line).collect()
+        let mut text = String::new();
+        for action in actions {
+            let (name, data) = lines(action);
+            for line in [name, &data] {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        text
     }
 }
 
-fn line(action: &Action) -> String {
-    let (name, data) = match action {
+fn lines(action: Action) -> (&'static str, String) {
+    match action {
         Action::Connect => ("connect", String::new()),
-        Action::Send(frame) => ("send", frame.clone()),
+        Action::Send(frame) => ("send", frame),
         Action::Disconnect => ("disconnect", String::new()),
         Action::Policy(version) => ("policy", json!({"id": version.id, "number": version.number}).to_string()),
-        Action::Answered { customer, found } => {
-            ("answered", json!({"customer": customer, "found": found}).to_string())
-        }
+        Action::Answered { customer, found } => ("answered", json!({"customer": customer, "found": found}).to_string()),
         Action::Refused(refused) => {
-            let refused = refused.iter().map(|one| json!({"entry": one.entry, "code": one.code, "message": one.message}));
+            let refused =
+                refused.iter().map(|one| json!({"entry": one.entry, "code": one.code, "message": one.message}));
             ("refused", refused.collect::<Value>().to_string())
         }
         Action::Trouble(error) => {
             ("trouble", json!({"code": error.code, "message": error.message, "hint": error.hint}).to_string())
         }
-    };
-    format!("{name}\n{data}\n")
+    }
 }
 
 fn read_unsent(text: &str) -> Result<Unsent, String> {
@@ -140,7 +146,9 @@ fn read_unsent(text: &str) -> Result<Unsent, String> {
     let acknowledged = unsent.get("acknowledged").and_then(Value::as_u64);
     let (Some(engine), Some(acknowledged), Some(Value::Array(entries))) = (engine, acknowledged, unsent.get("entries"))
     else {
-        return Err(json!({"code": "invalid_unsent", "message": "this is nothing that an engine has not sent"}).to_string());
+        return Err(
+            json!({"code": "invalid_unsent", "message": "this is nothing that an engine has not sent"}).to_string()
+        );
     };
     let entries: Result<Vec<Entry>, _> = entries.iter().map(Entry::from_json).collect();
     Ok(Unsent { engine: engine.to_owned(), acknowledged, entries: entries.map_err(|error| json(&error))? })

@@ -17,7 +17,9 @@ export function setModuleSource(of: ModuleSource): void {
 
 async function load(): Promise<void> {
   if (source === undefined) throw new LimitrError('this build of limitr has no engine in it', { code: 'no_engine' });
-  initSync({ module: await source() });
+  const exported = initSync({ module: await source() }) as { __wasm_call_ctors?: () => void };
+  // Of the module with the Stof runtime; see `build.rs` of the crate.
+  exported.__wasm_call_ctors?.();
 }
 
 /** A new engine, compiling the module the first time. */

@@ -218,7 +218,7 @@ impl Inner {
             return;
         }
         let even = self.even();
-        let outs = self.hub.received(session, text, even);
+        let outs = self.hub.received(session, limitr_sync::FromEngine::read(text), text.len(), even);
         self.out(outs);
         self.work();
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use limitr_sync::{Answer, Hub, HubOptions, Out, PolicyVersion, SessionId, SyncError, Work};
+use limitr_sync::{Answer, FromEngine, Hub, HubOptions, Out, PolicyVersion, SessionId, SyncError, Work};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
@@ -38,8 +38,8 @@ const LAST_WORKS: Duration = Duration::from_secs(5);
 pub(super) enum Command {
     /// An engine has connected, with this token.
     Open { session: SessionId, token: String, outbound: mpsc::Sender<Outbound>, backlog: Arc<Backlog> },
-    /// It sent a frame. So many KiB of the backlog are taken for it.
-    Frame { session: SessionId, text: String },
+    /// It sent a frame, of so many bytes.
+    Frame { session: SessionId, frame: Result<FromEngine, SyncError>, bytes: usize },
     /// It is gone.
     Closed { session: SessionId },
     /// An operation by way of REST.
@@ -165,8 +165,8 @@ impl Driver {
                 self.hub.open(session, self.even());
                 metrics::gauge!("limitr_engines_connected").increment(1);
             }
-            Command::Frame { session, text } => {
-                let outs = self.hub.received(session, &text, self.even());
+            Command::Frame { session, frame, bytes } => {
+                let outs = self.hub.received(session, frame, bytes, self.even());
                 self.say(outs);
             }
             Command::Closed { session } => {

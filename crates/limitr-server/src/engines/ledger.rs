@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use limitr::Amount;
 use limitr_sync::LedgerLine;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::records::text;
 use crate::error::Error;
@@ -44,7 +43,7 @@ pub(super) async fn append(
     if lines.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Value> = lines.iter().map(row_of).collect::<Result<_, _>>()?;
+    let rows: Vec<Line<'_>> = lines.iter().map(Line::of).collect::<Result<_, _>>()?;
     let sql = format!(
         "INSERT INTO ledger (workspace, at, stored_at, engine, entry, customer, entitlement, effect, counted) \
          SELECT $1, at, $3, engine, entry, customer, entitlement, effect, counted FROM {} WHERE true",
@@ -61,7 +60,7 @@ pub(super) async fn append(
             ]
         )
     );
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(rows))).bind(at).execute(&mut **tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&rows)).bind(at).execute(&mut **tx).await?;
     let mut sums: BTreeMap<Key<'_>, Sums> = BTreeMap::new();
     for line in lines {
         sums.entry(Key::of(line)).or_default().add(line)?;
@@ -72,17 +71,31 @@ pub(super) async fn append(
     }
 }
 
-fn row_of(line: &LedgerLine) -> Result<Value, Error> {
-    let effect = serde_json::to_string(&line.effect).map_err(|error| Error::new("internal", error.to_string()))?;
-    Ok(json!({
-        "at": line.effect.at,
-        "engine": line.engine,
-        "entry": line.entry,
-        "customer": &*line.effect.customer,
-        "entitlement": &*line.effect.entitlement,
-        "effect": effect,
-        "counted": i64::from(line.counted),
-    }))
+/// A line of the ledger, written as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    at: Millis,
+    engine: Option<&'a str>,
+    entry: u64,
+    customer: &'a str,
+    entitlement: &'a str,
+    effect: String,
+    counted: i64,
+}
+
+impl<'a> Line<'a> {
+    fn of(line: &'a LedgerLine) -> Result<Self, Error> {
+        let LedgerLine { engine, entry, effect, counted } = line;
+        Ok(Self {
+            at: effect.at,
+            engine: engine.as_deref(),
+            entry: *entry,
+            customer: &effect.customer,
+            entitlement: &effect.entitlement,
+            effect: serde_json::to_string(effect).map_err(|error| Error::new("internal", error.to_string()))?,
+            counted: i64::from(*counted),
+        })
+    }
 }
 
 impl<'a> Key<'a> {
@@ -116,15 +129,21 @@ impl Sums {
     }
 }
 
-fn row(key: &Key<'_>, sums: &Sums) -> Value {
-    let mut row = json!(key);
-    if let Some(row) = row.as_object_mut() {
-        row.insert("calls".to_owned(), sums.calls.into());
-        for (name, amount) in AMOUNTS.iter().zip(sums.amounts) {
-            row.insert((*name).to_owned(), amount.to_string().into());
-        }
+/// A row of sums, written as JSON.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    key: &'a Key<'a>,
+    calls: i64,
+    #[serde(flatten)]
+    amounts: BTreeMap<&'static str, String>,
+}
+
+impl<'a> Row<'a> {
+    fn of((key, sums): (&'a Key<'a>, &Sums)) -> Self {
+        let amounts = AMOUNTS.into_iter().zip(sums.amounts.iter().map(ToString::to_string)).collect();
+        Self { key, calls: sums.calls, amounts }
     }
-    row
 }
 
 fn columns() -> Vec<(&'static str, &'static str)> {
@@ -149,15 +168,15 @@ async fn add_in_place(tx: &mut Tx, workspace: &str, sums: BTreeMap<Key<'_>, Sums
     };
     let set: Vec<String> =
         AMOUNTS.iter().map(add).chain(["calls = rollups.calls + excluded.calls".to_owned()]).collect();
-    let rows: Vec<Value> = sums.iter().map(|(key, sums)| row(key, sums)).collect();
+    let rows: Vec<Row<'_>> = sums.iter().map(Row::of).collect();
     let sql = upsert(Dialect::Postgres, &set.join(", "));
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(rows))).execute(&mut **tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&rows)).execute(&mut **tx).await?;
     Ok(())
 }
 
 /// SQLite has no decimals, but one writer: what is read stays as it is until it is written.
 async fn add_here(tx: &mut Tx, workspace: &str, mut sums: BTreeMap<Key<'_>, Sums>) -> Result<(), Error> {
-    let keys: Vec<Value> = sums.keys().map(|key| json!(key)).collect();
+    let keys: Vec<&Key<'_>> = sums.keys().collect();
     let names: Vec<String> = KEYS.iter().map(|key| format!("r.{key}")).collect();
     let amounts: Vec<String> = AMOUNTS.iter().map(|amount| format!("r.{amount}")).collect();
     let on: Vec<String> = KEYS.iter().map(|key| format!("r.{key} = k.{key}")).collect();
@@ -169,9 +188,9 @@ async fn add_here(tx: &mut Tx, workspace: &str, mut sums: BTreeMap<Key<'_>, Sums
         Dialect::Sqlite.rows("$2", &keyed),
         on.join(" AND ")
     );
-    type Row = (String, i64, String, String, String, i64, String, String, String, String, String, String);
-    let rows: Vec<Row> =
-        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(keys))).fetch_all(&mut **tx).await?;
+    type Stored = (String, i64, String, String, String, i64, String, String, String, String, String, String);
+    let rows: Vec<Stored> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&keys)).fetch_all(&mut **tx).await?;
     for (customer, day, plan, entitlement, credit, calls, units, overhead, price, charge, covered, overage) in &rows {
         let key = Key { customer, day: *day, plan, entitlement, credit };
         let Some(sums) = sums.get_mut(&key) else { continue };
@@ -182,10 +201,10 @@ async fn add_here(tx: &mut Tx, workspace: &str, mut sums: BTreeMap<Key<'_>, Sums
         }
         sums.merge(*calls, stored)?;
     }
-    let rows: Vec<Value> = sums.iter().map(|(key, sums)| row(key, sums)).collect();
+    let rows: Vec<Row<'_>> = sums.iter().map(Row::of).collect();
     let set: Vec<String> =
         AMOUNTS.iter().chain(["calls"].iter()).map(|name| format!("{name} = excluded.{name}")).collect();
     let sql = upsert(Dialect::Sqlite, &set.join(", "));
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(rows))).execute(&mut **tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&rows)).execute(&mut **tx).await?;
     Ok(())
 }

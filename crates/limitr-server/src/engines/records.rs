@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use limitr_sync::{Commit, EngineRow, Found, Hub, Loaded, Work, Write};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ledger, news};
@@ -86,7 +87,7 @@ async fn engines(
         dialect.listed("$2")
     );
     let rows: Vec<(String, i64, i64, String)> =
-        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(names))).fetch_all(&mut **tx).await?;
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&names)).fetch_all(&mut **tx).await?;
     let mut known = HashSet::new();
     for (engine, through, epoch, sdk) in rows {
         known.insert(engine.clone());
@@ -103,7 +104,7 @@ async fn find(
     names: &[String],
     locks: &str,
 ) -> Result<Vec<Found>, Error> {
-    let names = text(&json!(names));
+    let names = text(&names);
     let sql = format!(
         "SELECT id, version FROM customers WHERE workspace = $1 AND id IN \
          ({} UNION SELECT customer FROM aliases WHERE workspace = $1 AND alt IN ({})) ORDER BY id{locks}",
@@ -122,7 +123,7 @@ async fn read_records(tx: &mut Tx, dialect: Dialect, workspace: &str, ids: &[Str
     let sql =
         format!("SELECT id, version, record FROM customers WHERE workspace = $1 AND id IN ({})", dialect.listed("$2"));
     let rows: Vec<(String, i64, String)> =
-        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(ids))).fetch_all(&mut **tx).await?;
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&ids)).fetch_all(&mut **tx).await?;
     Ok(rows.into_iter().map(|(id, version, record)| Loaded { id, version, record }).collect())
 }
 
@@ -172,9 +173,9 @@ async fn write_customers(
         customers.iter().filter(|write| write.record.is_none()).map(|write| write.id.as_str()).collect();
     if !gone.is_empty() {
         let sql = format!("DELETE FROM customers WHERE workspace = $1 AND id IN ({})", dialect.listed("$2"));
-        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(gone))).execute(&mut **tx).await?;
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&gone)).execute(&mut **tx).await?;
     }
-    let rows: Vec<Value> = customers.iter().filter_map(row_of).collect();
+    let rows: Vec<Row<'_>> = customers.iter().filter_map(Row::of).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -189,7 +190,7 @@ async fn write_customers(
     );
     let written = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(workspace)
-        .bind(text(&json!(rows)))
+        .bind(text(&rows))
         .bind(at)
         .execute(&mut **tx)
         .await?
@@ -207,22 +208,34 @@ async fn write_aliases(tx: &mut Tx, dialect: Dialect, workspace: &str, customers
         return Ok(());
     }
     let sql = format!("DELETE FROM aliases WHERE workspace = $1 AND customer IN ({})", dialect.listed("$2"));
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(ids))).execute(&mut **tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&ids)).execute(&mut **tx).await?;
     let pairs = ids.iter().zip(alts).flat_map(|(id, alts)| alts.iter().map(move |alt| json!({"alt": alt, "id": id})));
     let pairs: Vec<Value> = pairs.collect();
     let sql = format!(
         "INSERT INTO aliases (workspace, alt, customer) SELECT $1, alt, id FROM {} WHERE true",
         dialect.rows("$2", &[("alt", "TEXT"), ("id", "TEXT")])
     );
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&json!(pairs))).execute(&mut **tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&pairs)).execute(&mut **tx).await?;
     Ok(())
 }
 
-fn row_of(write: &Write) -> Option<Value> {
-    let record = write.record.as_ref()?;
-    Some(json!({"id": write.id, "version": write.version, "record": record.get()}))
+/// A customer's row, written as JSON.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    version: i64,
+    record: &'a str,
 }
 
-pub(super) fn text(value: &Value) -> String {
-    value.to_string()
+impl<'a> Row<'a> {
+    fn of(write: &'a Write) -> Option<Self> {
+        let record = write.record.as_ref()?;
+        Some(Self { id: &write.id, version: write.version, record: record.get() })
+    }
+}
+
+/// What statements are given lists as.
+pub(super) fn text(value: &impl Serialize) -> String {
+    // Lists of texts and numbers are JSON.
+    serde_json::to_string(value).unwrap_or_default()
 }

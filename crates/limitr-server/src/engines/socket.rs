@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
-use limitr_sync::{MAX_FRAME, SyncError};
+use limitr_sync::{FromEngine, MAX_FRAME, SyncError};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
@@ -81,8 +83,13 @@ struct Connecting {
 async fn connect(
     State(app): State<Arc<App>>,
     Query(Connecting { ticket }): Query<Connecting>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
+    // Before the ticket is spent.
+    let upgrade = upgrade.map_err(|rejection| {
+        Problem::new(StatusCode::BAD_REQUEST, "no_websocket", rejection.body_text())
+            .hint("this address is for WebSockets: engines connect to it")
+    })?;
     let token = tickets::redeem(&app.store, &ticket).await?;
     let upgrade = upgrade
         .max_message_size(MAX_FRAME)
@@ -137,7 +144,9 @@ async fn read(
         };
         // Who sends faster than is stored waits: nothing more is read from it.
         backlog.take(text.len()).await?;
-        hub.send(Command::Frame { session, text: text.to_string() }).await.ok()?;
+        // Read here, while the hub stores what came before.
+        let frame = FromEngine::read(&text);
+        hub.send(Command::Frame { session, frame, bytes: text.len() }).await.ok()?;
     }
     None
 }

@@ -1,6 +1,8 @@
 //! Logs and traces. What may be in them is decided where requests are seen, see `http/observe.rs`: other crates are held to
 //! warnings, for what they log at finer levels can be the bytes of a request.
 
+use std::io::IsTerminal as _;
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -21,7 +23,7 @@ pub(crate) fn start(config: &Config) -> Result<Option<Traces>, Error> {
     let spans = traces.as_ref().map(|Traces(provider)| {
         tracing_opentelemetry::layer().with_tracer(provider.tracer("limitr")).with_location(false).with_threads(false)
     });
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match config.log_format {
         LogFormat::Pretty => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

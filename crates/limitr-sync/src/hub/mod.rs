@@ -194,11 +194,12 @@ impl Hub {
         }
     }
 
-    /// A frame came. `now` is the even clock of connections, not the time of day.
-    pub fn received(&mut self, id: SessionId, text: &str, now: i64) -> Vec<Out> {
+    /// A frame came, of so many bytes: what [`FromEngine::read`] makes of it, which needs no hub. `now` is the even clock
+    /// of connections, not the time of day.
+    pub fn received(&mut self, id: SessionId, frame: Result<FromEngine, SyncError>, cost: usize, now: i64) -> Vec<Out> {
         let Some(session) = self.sessions.get_mut(&id) else { return Vec::new() };
         session.heard = now;
-        let frame = match FromEngine::read(text) {
+        let frame = match frame {
             Ok(frame) => frame,
             Err(error) => return self.expel(id, error),
         };
@@ -206,7 +207,6 @@ impl Hub {
         if !(session.greeted || greeting || matches!(frame, FromEngine::Unknown)) {
             return self.expel(id, SyncError::new("hello_first", "the first frame of a connection is `hello`"));
         }
-        let cost = text.len();
         match frame {
             FromEngine::Hello(_) if session.engine.is_some() => {
                 return self.expel(id, SyncError::new("bad_frame", "a connection says `hello` once"));

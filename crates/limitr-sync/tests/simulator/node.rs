@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use limitr::SequentialIds;
-use limitr_sync::{Hub, HubOptions, Out, PolicyVersion, SessionId};
+use limitr_sync::{FromEngine, Hub, HubOptions, Out, PolicyVersion, SessionId};
 
 use super::store::Store;
 
@@ -81,6 +81,6 @@ impl Node {
     }
 
     pub fn receive(&mut self, session: SessionId, text: &str, even: i64) -> Vec<Out> {
-        self.hub.received(session, text, even)
+        self.hub.received(session, FromEngine::read(text), text.len(), even)
     }
 }

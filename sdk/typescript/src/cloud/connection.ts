@@ -16,6 +16,8 @@ const FULL = 4;
 
 /** How long what happened may wait for company before it is sent, ms. */
 const GATHER = 20;
+/** After so many calls it is sent all the same, where a program never pauses. */
+const MOST = 1024;
 
 /** What the server says of this program, not of the moment: connecting again would not help. */
 const LASTING = new Set(['no_policy', 'policy_refused', 'unknown_protocol', 'unknown_version']);
@@ -80,7 +82,8 @@ export class Connection {
   /** Something may have happened that is to be sent. On the path of every call. */
   touched(): void {
     this.changes += 1;
-    if (this.#gathering === undefined && !this.#ended) {
+    if (this.changes % MOST === 0) this.flush();
+    else if (this.#gathering === undefined && !this.#ended) {
       this.#gathering = setTimeout(() => this.flush(), GATHER);
     }
   }
