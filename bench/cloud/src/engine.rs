@@ -46,7 +46,10 @@ impl Engine {
     pub async fn connect(server: &Server, node: usize, name: &str) -> Self {
         let limitr = Limitr::builder().policy_value(&serde_json::json!({})).expect("an engine");
         limitr.keep_log();
-        let id = format!("{name}-{}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos());
+        let id = format!(
+            "{name}-{}",
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos()
+        );
         let link = Link::new(LinkOptions { engine: id, ..LinkOptions::default() }, 0);
         let mut engine = Self {
             limitr,

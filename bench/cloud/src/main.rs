@@ -13,7 +13,8 @@ use std::time::Duration;
 use measure::{Table, fetches, idle, load};
 use server::{Database, Server};
 
-const HELP: &str = "usage: cloud [--postgres URL] [--engines N] [--customers N] [--seconds N] [--idle N] [--only load|idle|fetch]
+const HELP: &str =
+    "usage: cloud [--postgres URL] [--engines N] [--customers N] [--seconds N] [--idle N] [--only load|idle|fetch]
 
   --postgres   a server on which databases may be made, such as postgres://root@127.0.0.1:5432; it is measured with one
                node and with two, beside SQLite";
@@ -82,7 +83,10 @@ async fn measure_all(plan: &Plan) {
     }
     if plan.wants("idle") {
         let found = idle(&sqlite, plan.idle).await;
-        table.say(&format!("{} idle connections", plan.idle), &format!("{:.0} MB more, {:.0} MB in all", found.more, found.all));
+        table.say(
+            &format!("{} idle connections", plan.idle),
+            &format!("{:.0} MB more, {:.0} MB in all", found.more, found.all),
+        );
         table.add("a publication reaches all of them", &found.publication);
     }
     sqlite.stop().await;

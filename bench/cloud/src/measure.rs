@@ -138,7 +138,10 @@ impl Table {
     pub fn load(&mut self, what: &str, load: &Load) {
         let Load { per_second, waits } = load;
         let (half, most) = (waits.at(0.5), waits.at(0.99));
-        self.say(what, &format!("{per_second:.0} effects/s stored; acknowledged after {half:.0} ms, 99% within {most:.0} ms"));
+        self.say(
+            what,
+            &format!("{per_second:.0} effects/s stored; acknowledged after {half:.0} ms, 99% within {most:.0} ms"),
+        );
     }
 
     pub fn add(&mut self, what: &str, waits: &Waits) {

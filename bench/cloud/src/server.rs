@@ -61,7 +61,8 @@ impl Server {
         for at in 0..nodes {
             let port = free_port();
             let directory = server.database.directory.path().join(format!("node{at}"));
-            let config = json!({"database": server.database.url, "data_dir": directory, "listen": format!("127.0.0.1:{port}")});
+            let config =
+                json!({"database": server.database.url, "data_dir": directory, "listen": format!("127.0.0.1:{port}")});
             let child = Command::new(std::env::current_exe().expect("a program"))
                 .env(CHILD, config.to_string())
                 .stdout(Stdio::piped())
