@@ -4,9 +4,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use limitr::{Amount, Call, Decision, Denial, IdSource as _, Limitr, NewCustomer, Quantity, RandomIds};
+use futures_util::future::join_all;
+use limitr::{Amount, Call, Decision, Denial, IdSource as _, Limitr, NewCustomer, Quantity, RandomIds, Reserve};
 use limitr_sync::{Link, LinkOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -31,6 +32,8 @@ pub struct Cloud {
 
 impl Cloud {
     /// Connects: returns once there is a policy to decide by. From then on the connection is made again whenever it is lost.
+    ///
+    /// To be called on a runtime of tokio, which then keeps the connection; calls can come from anywhere.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), limitr_client::Error> {
@@ -98,8 +101,10 @@ impl Cloud {
 
     /// The engine: for everything that has no method here. What is done to customers through it is sent as well.
     ///
-    /// It knows nothing of the connection: a call that must not go ahead without one goes through the methods of `Cloud`.
-    /// Customers that were not fetched are unknown to it.
+    /// It knows nothing of the connection: a call that must not go ahead without one goes through the methods of `Cloud`,
+    /// while usage that has happened already ([`Call::force`], [`Limitr::settle`]) is recorded here, connected or not.
+    /// Customers that were not fetched are unknown to it. The policy is the server's: another one that is put in place here
+    /// lasts until the next publication.
     ///
     /// ```no_run
     /// # async fn run(cloud: limitr_client::Cloud) -> Result<(), limitr_client::Error> {
@@ -149,6 +154,14 @@ impl Cloud {
         let decision = self.shared.engine.allow_with(call)?;
         self.shared.stir();
         Ok(decision)
+    }
+
+    /// [`Limitr::reserve`], to be settled on the engine. Without a connection there is no room, unless the program has chosen
+    /// otherwise. The customer is not fetched.
+    pub fn reserve(&self, reserve: Reserve<'_>) -> Option<String> {
+        let hold = self.shared.may_use().then(|| self.shared.engine.reserve(reserve)).flatten();
+        self.shared.stir();
+        hold
     }
 
     /// [`Cloud::allow`], after the customer was fetched where it is not here.
@@ -222,7 +235,7 @@ impl Cloud {
     /// # Errors
     /// As [`Limitr::create_customer`]; `closed` after [`Cloud::close`].
     pub async fn ensure_customer(&self, new: NewCustomer) -> Result<bool, Error> {
-        let id = json!(new).get("id").and_then(|id| id.as_str().map(str::to_owned)).unwrap_or_default();
+        let (id, refs) = names(&new);
         if self.shared.engine.has_customer(&id) {
             return Ok(false);
         }
@@ -236,6 +249,9 @@ impl Cloud {
         if !self.shared.has_room() {
             return Ok(false);
         }
+        // Its plan can be theirs.
+        let absent = refs.iter().filter(|name| !self.shared.engine.has_customer(name));
+        join_all(absent.map(|name| self.bring(name))).await;
         let created = self.shared.engine.ensure_customer(new)?;
         self.shared.stir();
         Ok(created)
@@ -324,6 +340,14 @@ impl std::fmt::Debug for Cloud {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cloud").field("connected", &self.is_connected()).finish_non_exhaustive()
     }
+}
+
+/// The id of a customer to be created, and those of whom it refers to.
+fn names(new: &NewCustomer) -> (String, Vec<String>) {
+    let new = json!(new);
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let refs = new.get("refs").and_then(Value::as_array).into_iter().flatten();
+    (new.get("id").and_then(text).unwrap_or_default(), refs.filter_map(text).collect())
 }
 
 const fn denied(reason: Denial) -> Decision {

@@ -49,5 +49,5 @@ pub use event::ConnectionEvent;
 pub use options::CloudOptions;
 pub use unsent::Unsent;
 
-pub use limitr::{self, Call, Decision, Denial, Limitr, NewCustomer, Quantity};
+pub use limitr::{self, Call, Decision, Denial, Limitr, NewCustomer, Quantity, Reserve};
 pub use limitr_sync::Refusal;

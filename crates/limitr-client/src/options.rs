@@ -55,7 +55,8 @@ impl CloudOptions {
         self
     }
 
-    /// How long the server may take: the first connection, and the answer when it is asked for a customer. Default 5 s.
+    /// How long the server may take: for the first connection, for a customer that it is asked for, and for storing what is
+    /// left at the end. Default 5 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self

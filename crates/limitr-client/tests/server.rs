@@ -3,11 +3,14 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use limitr_client::limitr::Amount;
 use limitr_client::{Cloud, CloudOptions, NewCustomer};
 use limitr_server::{Config, LogLevel, Running, Server};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -34,12 +37,19 @@ struct World {
 
 impl World {
     async fn start() -> Self {
+        let world = Self::with(|_, _| ()).await;
+        world.post("policies/publish", &json!({"format": "yaml", "document": POLICY})).await;
+        world
+    }
+
+    async fn with(change: impl FnOnce(&mut Config, &Path)) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.listen = "127.0.0.1:0".to_owned();
         config.data_dir = data.path().to_owned();
         config.log_level = LogLevel::Error;
         config.dev = true;
+        change(&mut config, data.path());
         let running = Server::start(config.clone()).await.unwrap();
         // The same place when it comes back.
         config.listen = running.addr().to_string();
@@ -47,9 +57,7 @@ impl World {
         let (admin, engine) = (dev.admin_token.clone(), dev.engine_token.clone());
         let url = format!("http://{}", running.addr());
         let http = reqwest::Client::new();
-        let world = Self { running: Some(running), config, url, admin, engine, http, _data: data };
-        world.post("policies/publish", &json!({"format": "yaml", "document": POLICY})).await;
-        world
+        Self { running: Some(running), config, url, admin, engine, http, _data: data }
     }
 
     fn options(&self) -> CloudOptions {
@@ -158,4 +166,40 @@ async fn publications_and_changes_at_the_server_arrive() {
     assert_eq!((error.code(), error.hint()), ("forbidden", Some("make one of scope `engine`")));
     let error = Cloud::connect(CloudOptions::new("limitr_none").ticket_address(&world.url)).await.unwrap_err();
     assert_eq!(error.code(), "invalid_token");
+}
+
+/// What the child is told.
+const PLACE: &str = "LIMITR_TEST_PLACE";
+
+/// Whom to trust is read from the environment, which a test has together with all others: a process of its own connects.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_verified() {
+    if let Ok(place) = std::env::var(PLACE) {
+        let (url, token) = place.split_once(' ').unwrap();
+        let cloud = Cloud::connect(CloudOptions::new(token).ticket_address(url)).await.unwrap();
+        assert!(cloud.ensure_customer(NewCustomer::new("ann")).await.unwrap() && cloud.close().await);
+        return;
+    }
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let mut trusted = None;
+    let world = World::with(|config, folder| {
+        let (chain, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        std::fs::write(&chain, cert.pem()).unwrap();
+        std::fs::write(&key, signing_key.serialize_pem()).unwrap();
+        trusted = Some(chain.clone());
+        (config.tls_cert, config.tls_key) = (Some(chain), Some(key));
+    })
+    .await;
+    let url = world.config.listen.replace("127.0.0.1", "https://localhost");
+    let unknown = CloudOptions::new(&world.engine).ticket_address(&url).connect_timeout(Duration::from_millis(500));
+    let error = Cloud::connect(unknown).await.unwrap_err();
+    assert!(
+        ["cannot_connect", "cannot_verify"].contains(&error.code()) && error.to_string().contains("certificate"),
+        "{error}"
+    );
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let child = child.args(["--exact", "a_certificate_is_verified"]).env("SSL_CERT_FILE", trusted.unwrap());
+    // The server has a thread of its own to answer it on.
+    let child = child.env(PLACE, format!("{url} {}", world.engine)).output().unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
 }

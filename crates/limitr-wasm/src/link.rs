@@ -159,3 +159,82 @@ fn read_unsent(text: &str) -> Result<Unsent, String> {
 const fn ms(even: f64) -> i64 {
     even as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = r#"{"policy":{}}"#;
+    const POLICY: &str = "policy: {credits: {c: {}}, plans: {p: {default: true, \
+                          entitlements: {api: {limit: {credit: c, value: 10}}}}}}";
+
+    fn engine_without_a_policy() -> Engine {
+        Engine::new(EMPTY, "json", true, 0.0, None).unwrap()
+    }
+
+    fn link_of(engine: &Engine, unsent: Option<String>) -> Link {
+        Link::new(engine, "eng_1", "", "test", 1.0, 0.0, unsent).unwrap()
+    }
+
+    /// A link that the server has greeted.
+    fn connected(engine: &Engine, link: &mut Link) {
+        assert_eq!(link.poll(engine, false, 0.0, 0.0), "connect\n\n");
+        let hello = link.opened(engine, 1.0, 0.0);
+        assert!(hello.starts_with("send\n{\"type\":\"hello\",") && hello.ends_with("}\n"), "{hello}");
+        assert_eq!(link.received(engine, r#"{"type":"welcome","protocol":1,"through":0}"#, 2.0, 0.0), "");
+        let frame = json!({"type": "policy", "id": "pol_1", "number": 1, "format": "yaml", "document": POLICY});
+        let told = link.received(engine, &frame.to_string(), 3.0, 0.0);
+        assert_eq!(told, "policy\n{\"id\":\"pol_1\",\"number\":1}\n");
+    }
+
+    #[test]
+    fn what_is_to_be_done_comes_as_lines() {
+        let engine = engine_without_a_policy();
+        let mut link = link_of(&engine, None);
+        connected(&engine, &mut link);
+        assert_eq!(link.state(), UP + SETTLED);
+        link.fetch("ann");
+        let asked = "send\n{\"type\":\"fetch\",\"customers\":[\"ann\"]}\n";
+        assert_eq!(link.poll(&engine, false, 4.0, 0.0), asked);
+        let missing = link.received(&engine, r#"{"type":"customer_missing","customer":"ann"}"#, 5.0, 0.0);
+        assert_eq!(missing, "answered\n{\"customer\":\"ann\",\"found\":false}\n");
+        let error = link.received(&engine, r#"{"type":"error","code":"busy","message":"later"}"#, 6.0, 0.0);
+        assert_eq!(error, "trouble\n{\"code\":\"busy\",\"message\":\"later\",\"hint\":null}\ndisconnect\n\n");
+        assert_eq!(link.state(), SETTLED);
+        assert!(link.wake_at() > 6.0);
+    }
+
+    #[test]
+    fn what_happens_is_sent_and_kept_until_it_is_stored() {
+        let engine = engine_without_a_policy();
+        let mut link = link_of(&engine, None);
+        connected(&engine, &mut link);
+        engine.call(r#"{"create_customer": {"id": "ann"}}"#, 0.0).unwrap();
+        assert_eq!(engine.allow("ann", "api", 3.0, 0.0), 1);
+        let sent = link.poll(&engine, true, 4.0, 0.0);
+        assert!(sent.starts_with("send\n{\"type\":\"batch\",\"first\":1,") && sent.contains("\"units\":3"), "{sent}");
+        assert_eq!(link.state(), UP);
+        let refused = r#"{"type":"ack","through":1,"refused":[{"entry":1,"code":"no","message":"not"}]}"#;
+        let told = link.received(&engine, refused, 5.0, 0.0);
+        assert_eq!(told, "refused\n[{\"entry\":1,\"code\":\"no\",\"message\":\"not\"}]\n");
+
+        let again = engine_without_a_policy();
+        let resumed = link_of(&again, Some(link.unsent()));
+        assert_eq!((resumed.unsent(), resumed.state()), (link.unsent(), 0));
+        assert!(link.unsent().starts_with(r#"{"engine":"eng_1","acknowledged":1,"entries":[{"at":0,"#));
+        link.received(&engine, r#"{"type":"ack","through":2}"#, 6.0, 0.0);
+        assert_eq!(link.state(), UP + SETTLED);
+    }
+
+    #[test]
+    fn what_cannot_be_resumed_is_refused() {
+        let engine = engine_without_a_policy();
+        let code = |unsent: &str| {
+            let error = Link::new(&engine, "eng_1", "", "test", 1.0, 0.0, Some(unsent.to_owned())).unwrap_err();
+            serde_json::from_str::<Value>(&error).unwrap()["code"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(code("{"), "bad_operation");
+        assert_eq!(code("{}"), "invalid_unsent");
+        assert_eq!(code(r#"{"engine": "e", "acknowledged": 0, "entries": [{}]}"#), "invalid_effect");
+    }
+}

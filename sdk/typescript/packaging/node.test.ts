@@ -3,7 +3,7 @@ import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { attempt, binary, project, run } from './support.ts';
+import { attempt, project, run, runtimes } from './support.ts';
 
 /** What `projects/program` prints wherever it runs. */
 const EXPECTED = {
@@ -65,19 +65,12 @@ test('require() gives the package, or where Node cannot do that, an error that s
 
 test('Bun runs the same program', async () => {
   const folder = await project('program');
-  const bun = binary(`@oven/bun-${process.platform}-${architecture('aarch64')}/bin/bun`, 'bun/bin/bun.exe');
-  assert.deepEqual(JSON.parse(await run(bun, ['run', 'main.js'], { cwd: folder })), EXPECTED);
+  assert.deepEqual(JSON.parse(await run(runtimes.Bun(), ['run', 'main.js'], { cwd: folder })), EXPECTED);
 });
 
 test('Deno runs the same program, with its files as the only permission', async () => {
   const folder = await project('program');
-  const platform = `${process.platform}-${architecture('arm64')}${process.platform === 'linux' ? '-glibc' : ''}`;
-  const deno = binary(`@deno/${platform}/deno`, 'deno/deno');
   const args = ['run', '--no-prompt', '--no-remote', '--allow-read=.', '--allow-write=state', 'main.js'];
   const env = { DENO_DIR: join(folder, '.deno'), DENO_NO_UPDATE_CHECK: '1' };
-  assert.deepEqual(JSON.parse(await run(deno, args, { cwd: folder, env })), EXPECTED);
+  assert.deepEqual(JSON.parse(await run(runtimes.Deno(), args, { cwd: folder, env })), EXPECTED);
 });
-
-function architecture(arm: string): string {
-  return process.arch === 'arm64' ? arm : 'x64';
-}

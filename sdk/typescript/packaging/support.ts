@@ -65,11 +65,25 @@ export async function project(name: string): Promise<string> {
 }
 
 /** A program inside an npm package, installed by {@link install} without its scripts or by npm with them. */
-export function binary(...candidates: string[]): string {
+function binary(...candidates: string[]): string {
   const roots = [join(HERE, 'node_modules'), join(SDK, 'node_modules')];
   const found = candidates.flatMap((file) => roots.map((root) => join(root, file))).find((file) => existsSync(file));
   if (found === undefined) throw new Error(`none of ${candidates.join(', ')} is installed`);
   return found;
+}
+
+/** The programs that run JavaScript with files. */
+export const runtimes = {
+  Node: () => process.execPath,
+  Bun: () => binary(`@oven/bun-${process.platform}-${architecture('aarch64')}/bin/bun`, 'bun/bin/bun.exe'),
+  Deno: () => {
+    const platform = `${process.platform}-${architecture('arm64')}${process.platform === 'linux' ? '-glibc' : ''}`;
+    return binary(`@deno/${platform}/deno`, 'deno/deno');
+  },
+};
+
+function architecture(arm: string): string {
+  return process.arch === 'arm64' ? arm : 'x64';
 }
 
 /** A port that was free a moment ago. */

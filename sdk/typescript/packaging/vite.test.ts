@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 
@@ -19,6 +19,8 @@ for (const [version, name] of Object.entries(VITES)) {
     await run('node', [vite, 'build', '--base', './'], { cwd: folder });
     const assets = readdirSync(join(folder, 'dist/assets'));
     assert.equal(assets.filter((file) => file.endsWith('.wasm')).length, 1, assets.join());
+    const scripts = assets.filter((file) => file.endsWith('.js')).map((file) => readFileSync(join(folder, 'dist/assets', file), 'utf8'));
+    assert.ok(!scripts.join('').toLowerCase().includes('sec-websocket'), 'browsers have sockets of their own');
     await enforces(t, `vite-${version}-build`, folder, [vite, 'preview']);
   });
 

@@ -1,11 +1,13 @@
 /** `Limitr.cloud` against the server: the guides' samples, a token revoked, a server that dies, totals to the unit. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { fileStore, Limitr, type LimitrError } from '../dist/node.js';
 import { page, programs } from './support/cloud-guides.js';
-import { temporaryFolder } from './support/folders.js';
+import { start, temporaryFolder } from './support/folders.js';
 import { Project, RUNTIMES } from './support/project.js';
 import { Server } from './support/server.js';
 import { until } from './support/stand-in.js';
@@ -180,6 +182,7 @@ describe('a connection that is lost', () => {
       }
       over = true;
       await calls;
+      await until(() => policy.sync.value(customer, 'chat_input') === allowed);
       assert.equal(denied > 0, denyUnconnected, `${denied} denied`);
       assert.equal(await policy.close(), true);
       await stored(customer, allowed);
@@ -196,20 +199,32 @@ describe('an end', () => {
     assert.equal(await server.units('closing'), 1000);
   });
 
-  test('a program with a file store that is killed while the server is down loses nothing', async () => {
-    const folder = temporaryFolder();
-    const policy = await connected({ denyUnconnected: false, store: fileStore(folder) });
+  /** Uses some while there is a server, and more when there is none. */
+  const OFFLINE = `
+    import { fileStore, Limitr } from '${new URL('../dist/node.js', import.meta.url)}';
+    // Or it would end when everything is stored.
+    setInterval(() => undefined, 1000);
+    const store = fileStore(process.argv[2]);
+    const policy = await Limitr.cloud({ token: process.env.LIMITR_TOKEN, denyUnconnected: false, store });
     await policy.ensureCustomer('offline', 'growth');
     await policy.allow('offline', 'chat_input', 1);
+    await new Promise((resolve) => policy.on('cloud-disconnected', resolve) && console.log('connected'));
+    for (let call = 0; call < 250; call += 1) await policy.allow('offline', 'chat_input', 2);
+    console.log(await policy.ensureCustomer('born offline', 'growth'), await policy.allow('born offline', 'chat_input', 9));
+  `;
+
+  test('a program with a file store that is killed while the server is down loses nothing', async () => {
+    const folder = temporaryFolder();
+    const file = join(temporaryFolder(), 'offline.mjs');
+    writeFileSync(file, OFFLINE);
+    const program = start(process.execPath, [file, folder], folder, 60, server.environment);
+    await program.said('connected');
     await stored('offline', 1);
     await server.kill();
-    await until(() => !policy.connected);
-    for (let call = 0; call < 250; call += 1) assert.equal(await policy.allow('offline', 'chat_input', 2), true);
-    assert.equal(await policy.ensureCustomer('born offline', 'growth'), true);
-    assert.equal(await policy.allow('born offline', 'chat_input', 9), true);
+    await program.said('true true');
     await sleep(500);
-    // As a program that ends without a word.
-    policy.free();
+    program.kill('SIGKILL');
+    await program.ended;
     await server.listen();
     const again = await connected({ store: fileStore(folder) });
     await stored('offline', 501);

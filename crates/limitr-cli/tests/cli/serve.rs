@@ -63,9 +63,15 @@ fn shown(text: &str) -> String {
 #[test]
 fn it_says_where_it_is_and_how_to_go_on() {
     let folder = Folder::new("serve");
-    std::fs::create_dir(folder.0.join("data")).unwrap();
     let served = Served::start(&folder, &["--log-level", "info"]);
-    assert_snapshot!(shown(&served.told), @"");
+    assert_snapshot!(shown(&served.told), @"
+    Limitr serves http://127.0.0.1:7070 from sqlite:limitr.db
+
+    Set it up, once and within a day:
+      http://127.0.0.1:7070/setup#limitr_setup_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+
+    Ctrl-C stops it.
+    ");
     let link = served.line("http://127").to_owned();
     let (code, log) = served.stop("-TERM");
     assert_eq!(code, Some(0), "{log}");
@@ -76,10 +82,27 @@ fn it_says_where_it_is_and_how_to_go_on() {
 #[test]
 fn for_development_it_makes_what_one_needs() {
     let folder = Folder::new("serve-dev");
-    std::fs::create_dir(folder.0.join("data")).unwrap();
     let served = Served::start(&folder, &["--dev"]);
     let password = served.line("log in").split(' ').next_back().unwrap().to_owned();
-    assert_snapshot!(shown(&served.told).replace(&password, "<password>"), @"");
+    assert_snapshot!(shown(&served.told).replace(&password, "<password>"), @"
+    Limitr serves http://127.0.0.1:7070 from sqlite:limitr.db
+
+    For development, shown this once:
+      log in        dev@localhost with password <password>
+      admin token   limitr_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+      engine token  limitr_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+
+    Connect a program:
+      export LIMITR_TOKEN=limitr_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+      export LIMITR_WS_ADDRESS=ws://127.0.0.1:7070
+      export LIMITR_TICKET_ADDRESS=http://127.0.0.1:7070
+
+    Look around:
+      export LIMITR_TOKEN=limitr_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx LIMITR_SERVER=http://127.0.0.1:7070
+      limitr cloud status
+
+    Ctrl-C stops it.
+    ");
     // What it says is what works.
     let admin = served.line("admin token").to_owned();
     let near = served.line("export LIMITR_TICKET_ADDRESS=").to_owned();
@@ -93,7 +116,13 @@ fn for_development_it_makes_what_one_needs() {
     }
 
     let again = Served::start(&folder, &["--dev"]);
-    assert_snapshot!(shown(&again.told), @"");
+    assert_snapshot!(shown(&again.told), @"
+    Limitr serves http://127.0.0.1:7070 from sqlite:limitr.db
+
+    The workspace for development is there: its tokens were shown when it was made.
+
+    Ctrl-C stops it.
+    ");
     assert_eq!(again.stop("-TERM").0, Some(0));
 
     // All of it, into another database.
@@ -101,11 +130,18 @@ fn for_development_it_makes_what_one_needs() {
     let kept = folder.limitr(&[&["backup", "all.backup"], &database[..]].concat());
     assert!(kept.code == 0 && kept.out.ends_with(" rows of sqlite:limitr.db in all.backup\n"), "{}", kept.all());
     let twice = folder.limitr(&[&["backup", "all.backup"], &database[..]].concat());
-    assert_snapshot!(twice.all(), @"");
-    std::fs::create_dir(folder.0.join("other")).unwrap();
+    assert_snapshot!(twice.all(), @"
+    limitr: `all.backup` is there already
+      help: a backup never overwrites: name another file
+    exit 2
+    ");
     let back = folder.limitr(&["restore", "all.backup", "--data-dir", "other"]);
     assert!(back.code == 0 && back.out.ends_with(" rows of all.backup in sqlite:limitr.db\n"), "{}", back.all());
-    assert_snapshot!(folder.limitr(&["restore", "all.backup", "--data-dir", "other"]).all(), @"");
+    assert_snapshot!(folder.limitr(&["restore", "all.backup", "--data-dir", "other"]).all(), @"
+    limitr: database: the table `users` has something in it
+      help: a restore never overwrites: name an empty database
+    exit 2
+    ");
 }
 
 #[test]
@@ -124,7 +160,17 @@ fn settings_that_cannot_be_used_are_told() {
         assert!(ran.code == 2 && ran.out.is_empty(), "{arguments:?}: {}", ran.all());
         assert!(!ran.err.contains("s3cret"));
     }
-    assert_snapshot!(folder.limitr(&["serve", "--config", "limitr.toml"]).all(), @"");
-    assert_snapshot!(folder.limitr(&["serve", "--connections", "many"]).all(), @"");
-    assert_snapshot!(folder.limitr(&["serve", "--tls-cert", "missing.pem"]).all(), @"");
+    assert_snapshot!(folder.limitr(&["serve", "--config", "limitr.toml"]).all(), @"
+    limitr: limitr.toml: unknown field `listne`, expected one of `listen`, `database`, `data_dir`, `tls_cert`, `tls_key`, `public_url`, `trusted_proxies`, `dev`, `log_format`, `log_level`, `otlp_endpoint`, `ledger_retention_days`, `body_bytes`, `connections`, `header_seconds`, `request_seconds`, `login_attempts`, `ticket_attempts`, `drain_seconds`
+      help: did you mean `listen`?
+    exit 2
+    ");
+    assert_snapshot!(folder.limitr(&["serve", "--connections", "many"]).all(), @"
+    limitr: --connections takes a whole number, not `many`
+    exit 2
+    ");
+    assert_snapshot!(folder.limitr(&["serve", "--tls-cert", "missing.pem"]).all(), @"
+    limitr: `tls_cert` needs `tls_key` beside it
+    exit 2
+    ");
 }

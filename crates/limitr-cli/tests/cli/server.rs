@@ -92,7 +92,7 @@ pub fn stable(text: &str) -> String {
     let mut stable = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let prefix = ["pol_", "tok_", "usr_", "limitr_", "ws_"].into_iter().find(|prefix| {
+        let prefix = ["pol_", "tok_", "usr_", "limitr_setup_", "limitr_", "ws_"].into_iter().find(|prefix| {
             rest.starts_with(prefix) && !stable.ends_with(|before: char| before.is_alphanumeric() || before == '_')
         });
         if let Some(prefix) = prefix {

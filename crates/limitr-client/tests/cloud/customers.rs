@@ -40,6 +40,19 @@ async fn ensuring_goes_from_here_to_there_to_nowhere() {
 }
 
 #[tokio::test]
+async fn a_customer_is_created_on_the_plan_of_whom_it_refers_to() {
+    let pro = "      pro: {entitlements: {chat: {limit: {credit: token, value: 99}}}}\n";
+    let server = StandIn::start(&format!("{}{}", policy(10).trim_end(), pro.replace("      pro", "\n    pro"))).await;
+    let cloud = connect(&server).await;
+    server.call(json!({"create_customer": {"id": "acme", "plan": "pro"}}));
+    assert!(cloud.ensure_customer(NewCustomer::new("ann").refs(["acme", "nobody"])).await.unwrap());
+    assert_eq!(cloud.engine().limit("ann", "chat", true), Some(99.into()));
+    assert!(cloud.allow("ann", "chat", 50).allowed);
+    assert!(cloud.close().await);
+    assert_eq!(server.value("ann", "chat"), 50.into());
+}
+
+#[tokio::test]
 async fn without_a_connection_nobody_is_created_unless_chosen() {
     let server = StandIn::start(&policy(10)).await;
     create(&server, "ann");

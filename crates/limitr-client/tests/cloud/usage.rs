@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use limitr_client::limitr::Amount;
-use limitr_client::{Call, Cloud, Denial, NewCustomer};
+use limitr_client::{Call, Cloud, Denial, NewCustomer, Reserve};
 
 use super::server::StandIn;
 use super::{connect, options, policy, until, within};
@@ -49,6 +49,8 @@ async fn without_a_connection_it_depends() {
     ] {
         assert_eq!((decision.allowed, decision.reason), (false, Some(Denial::Disconnected)));
     }
+    assert_eq!(careful.reserve(Reserve::new("ann", "chat").value(1)), None);
+    assert!(bold.reserve(Reserve::new("ann", "chat").value(1)).is_some());
     // A seat given back is not forgotten.
     assert!(careful.decrement("ann", "seats").allowed);
     for _ in 0..10 {

@@ -24,6 +24,7 @@ on_both!(
     what_was_sent_before_counts_once,
     workspaces_do_not_see_each_other,
     rest_and_engines_share_customers,
+    what_cannot_be_stored_yet_is_not_read,
 );
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -478,5 +479,44 @@ async fn rest_and_engines_share_customers(kind: Kind) {
     assert_eq!(answer.body["result"]["allowed"], true, "{answer:?}");
     engine.until_value("ann", 7).await;
     assert_eq!(ledger(&node).await.0.get("ann"), Some(&7.into()));
+    node.stop().await;
+}
+
+/// Whoever sends faster than is stored has to wait, and nothing piles up.
+async fn what_cannot_be_stored_yet_is_not_read(kind: Kind) {
+    let (mut node, _, token) = ready(kind).await;
+    let mut raw = socket(&node.client(), &token).await;
+    raw.send(Message::text(r#"{"type":"hello","protocol":1,"engine":"fast"}"#)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let pool = node.pool().await;
+    let mut held = pool.acquire().await.unwrap();
+    let hold = match kind {
+        Kind::Sqlite => ["BEGIN IMMEDIATE", "SELECT 1"],
+        Kind::Postgres => ["BEGIN", "LOCK TABLE ledger IN EXCLUSIVE MODE"],
+    };
+    for statement in hold {
+        sqlx::query(statement).execute(&mut *held).await.unwrap();
+    }
+    let entry = json!({"at": 1_768_435_200_000_i64, "caller": "ann", "customer": "ann", "plan": "free",
+        "entitlement": "chat", "credit": "token", "period": 1_768_435_200_000_i64, "units": 1, "data": "x".repeat(200)});
+    let entries = vec![entry; 1500];
+    let mut sent = 0;
+    let all = async {
+        for batch in 0..100_u64 {
+            let frame = json!({"type": "batch", "first": batch * 1500 + 1, "entries": entries});
+            raw.send(Message::text(frame.to_string())).await.unwrap();
+            sent += 1;
+        }
+    };
+    assert!(timeout(Duration::from_secs(4), all).await.is_err(), "50 MB were taken in");
+    assert!(sent > 3, "{sent}");
+    sqlx::query("ROLLBACK").execute(&mut *held).await.unwrap();
+    drop(held);
+    let begun = Instant::now();
+    while ledger(&node).await.1 < 3 * 1500 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "what was taken in is stored");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    drop(raw);
     node.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{COOKIE, SET_COOKIE};
+use reqwest::header::SET_COOKIE;
 use reqwest::{Client, Method, RequestBuilder, Url};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -64,14 +64,6 @@ impl Api {
         &self.base
     }
 
-    /// The login that it speaks by.
-    pub(super) fn session(&self) -> Option<&Session> {
-        match &self.auth {
-            Auth::Session(session) => Some(session),
-            Auth::Token(_) | Auth::Nobody => None,
-        }
-    }
-
     pub(super) fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {
         let mut url = self.url(path);
         if !query.is_empty() {
@@ -86,6 +78,11 @@ impl Api {
 
     pub(super) fn delete(&self, path: &[&str]) -> Result<(), Failure> {
         self.send(self.request(Method::DELETE, self.url(path))).map(drop)
+    }
+
+    /// Ends a session.
+    pub(super) fn end(&self, session: &Session) -> Result<(), Failure> {
+        self.send(session.sign(self.http.post(self.url(&["logout"])))).map(drop)
     }
 
     /// A POST by nobody, for the cookie that it sets.
@@ -125,7 +122,7 @@ impl Api {
         let request = self.http.request(method, url);
         match &self.auth {
             Auth::Token(token) => request.bearer_auth(token),
-            Auth::Session(Session { cookie, csrf, .. }) => request.header(COOKIE, cookie).header("X-CSRF-Token", csrf),
+            Auth::Session(session) => session.sign(request),
             Auth::Nobody => request,
         }
     }

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use reqwest::Url;
+use reqwest::header::COOKIE;
+use reqwest::{RequestBuilder, Url};
 use serde_json::{Map, Value, json};
 
 use super::Shown;
@@ -36,6 +37,13 @@ pub(super) struct Session {
     pub(super) csrf: String,
 }
 
+impl Session {
+    /// A request in this session.
+    pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
+        request.header(COOKIE, &self.cookie).header("X-CSRF-Token", &self.csrf)
+    }
+}
+
 pub(super) fn log_in(api: &Api, arguments: &Login, shown: &mut Shown<'_>) -> Outcome {
     let email = match &arguments.email {
         Some(email) => email.clone(),
@@ -55,15 +63,15 @@ pub(super) fn log_in(api: &Api, arguments: &Login, shown: &mut Shown<'_>) -> Out
 }
 
 pub(super) fn log_out(api: &Api, shown: &mut Shown<'_>) -> Outcome {
-    let Some(session) = api.session() else {
+    let Some(session) = kept(api.base())? else {
         return Err(Trouble::new(format!("nobody is logged in to {}", api.server()))
             .hint("a token is revoked with `limitr cloud tokens revoke`"));
     };
-    let ended = api.post(&["logout"], &json!({}));
+    let ended = api.end(&session);
     // Whatever the server says: here it is over.
     keep(api.base(), None)?;
     match ended {
-        Ok(_) => {}
+        Ok(()) => {}
         Err(failure) if failure.is("session_ended") => {}
         Err(failure) => return Err(failure.into()),
     }

@@ -1,6 +1,6 @@
 //! Policies: published, listed, compared, rolled back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use limitr::policy::{Policy, difference, parse_document};
@@ -117,6 +117,7 @@ pub(super) fn rollback(api: &Api, arguments: &Rollback, shown: &mut Shown<'_>) -
     let Rollback { version: wanted, note, force } = arguments;
     let id = id_of(api, wanted)?;
     let made = api.post(&["policies", "versions", &id, "rollback"], &json!({"note": note, "force": force}))?;
+    let wanted = if wanted.parse::<u64>().is_ok() { format!("version {wanted}") } else { wanted.clone() };
     shown.answer(&made, |made| format!("{wanted} is in force again, as {}\n", version(made)))
 }
 
@@ -165,18 +166,16 @@ pub(super) fn diff(api: &Api, arguments: &Diff, shown: &mut Shown<'_>) -> Outcom
     Ok(Exit::yes(changes.is_empty()))
 }
 
-/// A policy by its number or id at the server, or from a file.
+/// A policy by its number or id at the server, or from a file. One of such a name can be written as `./3`.
 fn side(api: &Api, name: &str, format: Option<Format>) -> Outcome<Policy> {
-    let path = PathBuf::from(name);
-    // What could be either is a version: a file of that name can be written as `./3`.
-    let file = input::is_stdin(&path) || name.contains(['.', '/', '\\']);
-    let source = if file {
-        input::read(&path, format.map(Into::into))?
-    } else {
+    let published = name == ACTIVE || name.starts_with("pol_") || name.parse::<u64>().is_ok();
+    let source = if published {
         let found = find(api, name)?;
         let format =
             text(&found, "format").parse().map_err(|error| Trouble::new(format!("{}: {error}", version(&found))))?;
         Source { name: version(&found), text: text(&found, "document"), format }
+    } else {
+        input::read(Path::new(name), format.map(Into::into))?
     };
     match parse_document(&source.text, source.format, true) {
         Ok(document) => Ok(document.policy),

@@ -60,6 +60,17 @@ impl Problem {
 }
 
 impl Failure {
+    /// With a parameter of the API called what the command calls it.
+    pub(super) fn of_flags(mut self, renamed: &[(&str, &str)]) -> Self {
+        if let Self::Problem(problem) = &mut self
+            && let Some(path) = &mut problem.path
+        {
+            let flag = renamed.iter().find(|(name, _)| name == path).map_or(path.as_str(), |(_, flag)| flag);
+            *path = format!("--{flag}");
+        }
+        self
+    }
+
     /// Whether it is this, of the server's problems.
     pub(super) fn is(&self, code: &str) -> bool {
         matches!(self, Self::Problem(problem) if problem.code == code)
@@ -77,6 +88,7 @@ impl From<Failure> for Trouble {
                 let own = match (status, code.as_str()) {
                     // The password was wrong just now.
                     (_, "wrong_password") => None,
+                    (_, "unchanged") => Some("publish it with `--force` to make a version of it all the same"),
                     (401, _) => Some("log in with `limitr cloud login`, or give a token in LIMITR_TOKEN"),
                     _ => None,
                 };

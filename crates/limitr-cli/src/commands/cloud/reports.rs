@@ -93,7 +93,8 @@ fn sums(
     numbers: &[(&'static str, &'static str)],
     shown: &mut Shown<'_>,
 ) -> Outcome {
-    let Listed { items, more: left } = api.list(&[what], &report.query(), report.most.most)?;
+    let listed = api.list(&[what], &report.query(), report.most.most);
+    let Listed { items, more: left } = listed.map_err(|failure| failure.of_flags(&[("group", "by")]))?;
     shown.answer(&items.into(), |groups| {
         let heads: Vec<&'static str> = KEYS.iter().chain(numbers).map(|(_, head)| *head).collect();
         let mut table = Table::new(&heads);

@@ -77,7 +77,7 @@ mod tests {
         let mut table = Table::new(&["", "ID", ">UNITS", "NOTE"]);
         table.row(["", "ann", "7", ""].map(str::to_owned));
         table.row(["", "größe\u{1b}[2J", "12000", ""].map(str::to_owned));
-        assert_eq!(table.text("none"), "ID          UNITS\nann             7\ngröße [2J   12000\n");
+        assert_eq!(table.text("none"), "ID         UNITS\nann            7\ngröße [2J  12000\n");
         assert_eq!(Table::new(&["ID"]).text("none"), "none\n");
     }
 
