@@ -148,8 +148,12 @@ fn refused(url: &Url, status: StatusCode, answer: &Value) -> Failed {
 fn unreachable(url: &Url, why: &str) -> Error {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Error::new("cannot_connect", format!("cannot connect to {}://{host}{port}: {why}", url.scheme()))
-        .hint_at("does the server run there? `ws_address` and `ticket_address` say where it is")
+    let hint = if why.contains("certificate") {
+        "`SSL_CERT_FILE` names a file of certificates to trust instead of the system's"
+    } else {
+        "does the server run there? `ws_address` and `ticket_address` say where it is"
+    };
+    Error::new("cannot_connect", format!("cannot connect to {}://{host}{port}: {why}", url.scheme())).hint_at(hint)
 }
 
 /// What reqwest has to say, down to the cause and without the address, which is said already.

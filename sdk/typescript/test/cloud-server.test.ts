@@ -199,6 +199,27 @@ describe('an end', () => {
     assert.equal(await server.units('closing'), 1000);
   });
 
+  test('two that share a store: what one has left the other sends, even while the one still runs', async () => {
+    const store = fileStore(temporaryFolder());
+    const one = await connected({ denyUnconnected: false, store });
+    await one.ensureCustomer('shared store', 'growth');
+    await server.kill();
+    await until(() => !one.connected);
+    for (let call = 0; call < 100; call += 1) assert.equal(await one.allow('shared store', 'chat_input', 2), true);
+    await sleep(500);
+    assert.equal((await store.load()).length, 1);
+    await server.listen();
+    const two = await connected({ denyUnconnected: false, store });
+    for (let call = 0; call < 100; call += 1) {
+      assert.equal(await one.allow('shared store', 'chat_input', 1), true);
+      assert.equal(await two.allow('shared store', 'chat_input', 1), true);
+      await sleep(2);
+    }
+    await stored('shared store', 400);
+    assert.deepEqual([await one.close(), await two.close()], [true, true]);
+    assert.deepEqual(await store.load(), []);
+  });
+
   /** Uses some while there is a server, and more when there is none. */
   const OFFLINE = `
     import { fileStore, Limitr } from '${new URL('../dist/node.js', import.meta.url)}';

@@ -16,8 +16,9 @@ Examples:
   limitr serve --listen 0.0.0.0:7070 --data-dir data --public-url https://limits.example.com
   LIMITR_DATABASE=postgres://... limitr serve --config limitr.toml
 
-Every setting can also be an environment variable (`LIMITR_LISTEN`) or stand in the file of --config (`listen = \"...\"`).
-Flags win over variables, variables over the file. SIGINT and SIGTERM end it when what is under way is done.";
+Every setting can also be an environment variable (LIMITR_LISTEN) or stand in the file of --config
+(`listen = \"...\"`). Flags win over variables, variables over the file. SIGINT and SIGTERM end it
+when what is under way is done.";
 
 /// Where the server keeps what it knows.
 #[derive(Debug, Args)]

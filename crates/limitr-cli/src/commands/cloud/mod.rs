@@ -26,8 +26,8 @@ Examples:
   limitr cloud diff policy.yaml
   limitr cloud usage --by customer,entitlement --from 2026-01-01
 
-The server is that of --server, else of LIMITR_SERVER, else http://127.0.0.1:7070. A token in LIMITR_TOKEN is used instead
-of the login. `publish` exits with 1 when the policy is not valid, `diff` when there are differences.";
+A token in LIMITR_TOKEN is used instead of the login. `publish` exits with 1 when the policy is not
+valid, `diff` when there are differences.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Cloud {
@@ -41,10 +41,10 @@ pub(crate) struct Cloud {
 #[derive(Debug, Args)]
 struct Target {
     /// The server [default: LIMITR_SERVER, or http://127.0.0.1:7070]
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, help_heading = "Server")]
     server: Option<String>,
     /// A token to use instead of the login. Others on this machine can see it here: better in LIMITR_TOKEN
-    #[arg(long, value_name = "TOKEN", global = true)]
+    #[arg(long, value_name = "TOKEN", global = true, help_heading = "Server")]
     token: Option<String>,
     /// Print JSON
     #[arg(long, global = true)]

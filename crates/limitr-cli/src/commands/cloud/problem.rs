@@ -80,6 +80,9 @@ impl Failure {
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         match failure {
+            Failure::Unreachable(message) if message.contains("certificate") => {
+                Self::new(message).hint("SSL_CERT_FILE names a file of certificates to trust instead of the system's")
+            }
             Failure::Unreachable(message) => {
                 Self::new(message).hint("does it run there? `--server` says which server is meant, or LIMITR_SERVER")
             }
