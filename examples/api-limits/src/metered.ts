@@ -11,11 +11,14 @@ const STATUS: Partial<Record<Denial, number>> = { unknown_customer: 401, unknown
  */
 export function metered(policy: Limitr, entitlement: string, value = 1) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | void> => {
-    const allowed = await policy.allow(request.customer, entitlement, value);
-    await describeLimit(policy, request.customer, entitlement, reply);
-    if (allowed) return;
+    const { customer } = request;
+    const allowed = policy.sync.allow(customer, entitlement, value);
+    // Asked at once: by the time that a promise has come back there may be room again.
+    const why = allowed ? undefined : policy.sync.explain(customer, entitlement, value);
+    await describeLimit(policy, customer, entitlement, reply);
+    if (why === undefined) return;
 
-    const { reason, remaining, retry_after } = await policy.explain(request.customer, entitlement, value);
+    const { reason, remaining, retry_after } = why;
     if (retry_after !== undefined) reply.header('retry-after', Math.ceil(retry_after / 1000));
     const status = (reason && STATUS[reason]) ?? 429;
     return reply.code(status).send({ error: 'not allowed', reason, remaining, retry_after_ms: retry_after });

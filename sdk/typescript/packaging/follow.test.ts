@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { build } from 'esbuild';
-import { Miniflare } from 'miniflare';
-
 import { StandIn } from '../test/support/stand-in.js';
 import { project, run, runtimes } from './support.ts';
+import { worker } from './worker.ts';
 
 /** What the program says wherever it runs. */
 const EXPECTED = { connected: true, created: true, allowed: true, remaining: 960, stored: true };
@@ -29,31 +26,10 @@ for (const [runtime, program] of Object.entries(runtimes)) {
 test('a worker in workerd follows a server', async (t) => {
   const server = await StandIn.start();
   const folder = await project('follow');
-  const output = join(folder, 'out');
-  await build({
-    entryPoints: [join(folder, 'worker.ts')],
-    outdir: output,
-    bundle: true,
-    format: 'esm',
-    target: 'es2022',
-    conditions: ['workerd', 'worker', 'browser'],
-    loader: { '.wasm': 'copy' },
-    logLevel: 'silent',
-  });
-  const modules = readdirSync(output).filter((file) => file.endsWith('.wasm'));
-  const miniflare = new Miniflare({
-    compatibilityDate: '2026-04-01',
-    cf: false,
-    bindings: { ADDRESS: server.options().wsAddress ?? '' },
-    modulesRoot: output,
-    modules: [
-      { type: 'ESModule', path: join(output, 'worker.js') },
-      ...modules.map((file) => ({ type: 'CompiledWasm' as const, path: join(output, file) })),
-    ],
-  });
-  t.after(() => miniflare.dispose());
+  const bindings = { ADDRESS: server.options().wsAddress ?? '' };
+  const { url } = await worker(t, folder, { compatibilityDate: '2026-04-01', bindings });
   for (const units of [40, 80]) {
-    const response = await fetch(await miniflare.ready);
+    const response = await fetch(url);
     assert.deepEqual(await response.json(), EXPECTED);
     assert.equal(server.units('ada'), units);
   }
