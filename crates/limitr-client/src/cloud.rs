@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use limitr::{Amount, Call, Decision, Denial, IdSource as _, Limitr, NewCustomer, Quantity, RandomIds, Reserve};
+use limitr::{Call, Decision, Denial, IdSource as _, Limitr, NewCustomer, Quantity, RandomIds, Reserve};
 use limitr_sync::{Link, LinkOptions};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -65,6 +65,7 @@ impl Cloud {
             sdk: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: RandomState::new().hash_one(0_u8),
+            ..LinkOptions::default()
         };
         let link = Link::resume(link_options, options.unsent.0, 0);
         let patience = options.connect_timeout;
@@ -149,7 +150,7 @@ impl Cloud {
     /// As [`Limitr::allow_with`].
     pub fn allow_with(&self, call: Call<'_>) -> Result<Decision, Error> {
         if !self.shared.may_use() {
-            return Ok(denied(Denial::Disconnected));
+            return Ok(Decision::denied(Denial::Disconnected));
         }
         let decision = self.shared.engine.allow_with(call)?;
         self.shared.stir();
@@ -204,7 +205,7 @@ impl Cloud {
 
     fn ask(&self, may: bool, customer: &str, call: impl FnOnce(&Limitr) -> Decision) -> Decision {
         if !may {
-            return denied(Denial::Disconnected);
+            return Decision::denied(Denial::Disconnected);
         }
         let decision = call(&self.shared.engine);
         if decision.reason == Some(Denial::UnknownCustomer) {
@@ -221,7 +222,7 @@ impl Cloud {
         }
         match self.bring(customer).await {
             Found::Here => call(),
-            Found::Unreachable if self.shared.denies_unconnected() => denied(Denial::Disconnected),
+            Found::Unreachable if self.shared.denies_unconnected() => Decision::denied(Denial::Disconnected),
             Found::Missing | Found::Unreachable => decision,
         }
     }
@@ -348,17 +349,4 @@ fn names(new: &NewCustomer) -> (String, Vec<String>) {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let refs = new.get("refs").and_then(Value::as_array).into_iter().flatten();
     (new.get("id").and_then(text).unwrap_or_default(), refs.filter_map(text).collect())
-}
-
-const fn denied(reason: Denial) -> Decision {
-    Decision {
-        allowed: false,
-        reason: Some(reason),
-        remaining: None,
-        resets_at: None,
-        retry_after: None,
-        metered: Amount::ZERO,
-        overage: Amount::ZERO,
-        covered: Amount::ZERO,
-    }
 }

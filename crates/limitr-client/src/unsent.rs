@@ -8,8 +8,8 @@ use crate::error::Error;
 /// What happened here and is not stored at the server yet.
 ///
 /// A program that keeps it where it survives, and hands it to [`CloudOptions::resume`](crate::CloudOptions::resume) at its
-/// next start, loses nothing over a restart. It is for one program at a time: of two that resume the same one, only the
-/// last to connect may send.
+/// next start, loses nothing over a restart. An old one does no harm: what the server has of it already is not counted
+/// again. It is for one program at a time: of two that resume the same one, only the last to connect may send.
 ///
 /// ```
 /// use limitr_client::Unsent;
@@ -38,8 +38,8 @@ impl Unsent {
     /// As JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let limitr_sync::Unsent { engine, acknowledged, entries } = &self.0;
-        json!({"engine": engine, "acknowledged": acknowledged, "entries": entries})
+        let limitr_sync::Unsent { engine, acknowledged, entries, unnumbered } = &self.0;
+        json!({"engine": engine, "acknowledged": acknowledged, "entries": entries, "unnumbered": unnumbered})
     }
 
     /// Reads what [`Unsent::to_json`] gave.
@@ -58,6 +58,9 @@ impl Unsent {
             Entry::from_json(entry).map_err(|error| invalid(&format!("entries[{at}]"), &error.to_string()))
         });
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self(limitr_sync::Unsent { engine: engine.to_owned(), acknowledged, entries }))
+        let unnumbered = json.get("unnumbered").map_or(Some(0), Value::as_u64);
+        let unnumbered = unnumbered.and_then(|count| usize::try_from(count).ok());
+        let unnumbered = unnumbered.ok_or_else(|| invalid("unnumbered", "a count is expected"))?;
+        Ok(Self(limitr_sync::Unsent { engine: engine.to_owned(), acknowledged, entries, unnumbered }))
     }
 }

@@ -21,6 +21,9 @@ pub const MAX_BATCH: usize = 2000;
 /// Most customers named in one frame.
 pub const MAX_NAMES: usize = 500;
 
+/// Most customers that a server tells one engine of.
+pub const MAX_HELD: usize = 100_000;
+
 /// The character NUL as JSON writes it.
 const NUL: &str = "\\u0000";
 
@@ -109,6 +112,11 @@ pub enum FromServer {
         /// Its id.
         customer: String,
     },
+    /// From here on the engine is not told of these any more, as it wanted.
+    Released {
+        /// Their ids, as the engine named them.
+        customers: Vec<String>,
+    },
     /// Everything up to here is stored.
     Ack {
         /// The last number stored, or refused.
@@ -148,7 +156,7 @@ struct Kind<'a> {
     kind: std::borrow::Cow<'a, str>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Names {
     customers: Vec<String>,
 }
@@ -165,7 +173,7 @@ impl FromEngine {
     /// # Errors
     /// `frame_too_long`, `bad_frame`.
     pub fn read(text: &str) -> Result<Self, SyncError> {
-        let kind = kind(text)?;
+        let Kind { kind } = parse(bounded(text)?)?;
         match &*kind {
             "hello" => {
                 let hello: Hello = parse(text)?;
@@ -204,8 +212,7 @@ impl FromServer {
     /// # Errors
     /// `frame_too_long`, `bad_frame`.
     pub fn read(text: &str) -> Result<Self, SyncError> {
-        kind(text)?;
-        parse(text)
+        parse(bounded(text)?)
     }
 
     /// The frame's text.
@@ -260,11 +267,11 @@ pub(crate) fn batch_text<'a>(first: u64, entries: impl Iterator<Item = &'a str>)
     text
 }
 
-fn kind(text: &str) -> Result<std::borrow::Cow<'_, str>, SyncError> {
+fn bounded(text: &str) -> Result<&str, SyncError> {
     if text.len() > MAX_FRAME {
         return Err(SyncError::new("frame_too_long", format!("a frame has at most {MAX_FRAME} bytes")));
     }
-    parse::<Kind<'_>>(text).map(|kind| kind.kind)
+    Ok(text)
 }
 
 fn names(text: &str) -> Result<Vec<String>, SyncError> {

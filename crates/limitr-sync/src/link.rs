@@ -1,15 +1,16 @@
 //! An engine's half of a connection: what to send when, and what to make of what comes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use limitr::{Customer, Entry, Format, Limitr};
 
 use crate::error::{Refusal, SyncError};
-use crate::frame::{FromServer, Hello, MAX_NAMES, PROTOCOL, PolicyVersion, hello_text, names_text};
+use crate::frame::{FromServer, Hello, MAX_HELD, MAX_NAMES, PROTOCOL, PolicyVersion, hello_text, names_text};
 use crate::outbox::Outbox;
 
 /// How long what happened may wait for company before it is sent, ms.
-const GATHER: i64 = 20;
+const GATHER: i64 = 10;
 
 /// How long a connection may take to be made and greeted, ms.
 const GREETING: i64 = 10_000;
@@ -22,6 +23,12 @@ pub const SILENCE: i64 = 45_000;
 
 /// Shortest and longest pause before connecting again, ms.
 const PAUSES: (i64, i64) = (200, 30_000);
+
+/// Most customers kept where nothing else is said: fewer than a server lets an engine hold, for those being asked for.
+const HELD: usize = MAX_HELD / 10 * 9;
+
+/// Most bytes of what is not acknowledged where nothing else is said.
+const UNSENT: usize = 256 << 20;
 
 /// Who an engine is to its server.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +43,11 @@ pub struct LinkOptions {
     pub version: String,
     /// Where the pauses between attempts begin to vary.
     pub seed: u64,
+    /// Most customers that it keeps, or a few more where they refer to each other; those used longest ago make room for
+    /// others. Zero for as many as is sensible.
+    pub held: usize,
+    /// Most bytes of what is not acknowledged before [`Link::is_full`] says so. Zero for 256 MiB.
+    pub unsent: usize,
 }
 
 /// What an engine has not had acknowledged: what to keep where a restart should lose nothing.
@@ -47,6 +59,8 @@ pub struct Unsent {
     pub acknowledged: u64,
     /// The entries after it.
     pub entries: Vec<Entry>,
+    /// How many of the last of them have no number yet: they happened after a start that the server has not greeted.
+    pub unnumbered: usize,
 }
 
 /// What the program around a link has to do.
@@ -83,7 +97,11 @@ pub struct Link {
     state: State,
     outbox: Outbox,
     /// Customers that the server tells this engine of.
-    held: BTreeSet<String>,
+    held: BTreeMap<String, Held>,
+    /// Those that it is still to hear that it need not: what it says of them before it has is not meant to last.
+    releasing: BTreeSet<String>,
+    /// Counts polls: what is used now is used later than what was used then.
+    turn: u64,
     /// Names asked for and not answered.
     asked: BTreeSet<String>,
     /// Of those, the ones to ask for on this connection.
@@ -94,6 +112,15 @@ pub struct Link {
     due: Option<i64>,
     attempts: u32,
     random: u64,
+}
+
+/// A customer that the server tells this engine of.
+#[derive(Debug, Default)]
+struct Held {
+    /// The turn in which it was used or told of last.
+    used: u64,
+    refs: Vec<Arc<str>>,
+    alt_ids: Vec<Arc<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,15 +151,25 @@ impl Link {
     /// A link that goes on where another one ended; the engine's id is that of `unsent`, where it has one.
     #[must_use]
     pub fn resume(mut options: LinkOptions, unsent: Unsent, now: i64) -> Self {
-        if !unsent.engine.is_empty() {
-            options.engine = unsent.engine;
+        let outbox = if unsent.engine.is_empty() {
+            Outbox::default()
+        } else {
+            options.engine.clone_from(&unsent.engine);
+            Outbox::resumed(unsent)
+        };
+        for (option, usual) in [(&mut options.held, HELD), (&mut options.unsent, UNSENT)] {
+            if *option == 0 {
+                *option = usual;
+            }
         }
         Self {
             random: options.seed | 1,
             options,
             state: State::Down { retry: now },
-            held: operated_on(&unsent.entries).collect(),
-            outbox: Outbox::resumed(unsent.acknowledged, unsent.entries),
+            held: outbox.entries().filter_map(operated_on).map(|customer| (customer, Held::default())).collect(),
+            releasing: BTreeSet::new(),
+            turn: 0,
+            outbox,
             asked: BTreeSet::new(),
             to_ask: Vec::new(),
             deferred: BTreeMap::new(),
@@ -150,7 +187,7 @@ impl Link {
     /// Whether so much waits to be sent that nothing should be added: the server was away for long.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.outbox.is_full()
+        self.outbox.bytes() > self.options.unsent
     }
 
     /// Whether everything that happened is stored at the server.
@@ -162,11 +199,7 @@ impl Link {
     /// What is not acknowledged yet.
     #[must_use]
     pub fn unsent(&self) -> Unsent {
-        Unsent {
-            engine: self.options.engine.clone(),
-            acknowledged: self.outbox.first().saturating_sub(1),
-            entries: self.outbox.entries().cloned().collect(),
-        }
+        self.outbox.unsent(&self.options.engine)
     }
 
     /// Asks for a customer by id or alternate id. [`Action::Answered`] follows, once there is a connection.
@@ -211,6 +244,7 @@ impl Link {
 
     /// What is to be done now. To be called whenever something happened, and at [`Link::wake_at`].
     pub fn poll(&mut self, limitr: &Limitr, now: i64) -> Vec<Action> {
+        self.turn = self.turn.saturating_add(1);
         self.gather(limitr.take_log());
         let mut actions = Vec::new();
         let refused = self.outbox.take_refused();
@@ -238,6 +272,7 @@ impl Link {
                     self.state = State::Up { heard, pinged: now };
                     actions.push(Action::Send(r#"{"type":"ping"}"#.to_owned()));
                 }
+                self.release(limitr, &mut actions);
                 self.ask(&mut actions);
                 self.send(now, &mut actions);
             }
@@ -284,11 +319,11 @@ impl Link {
                 self.state = State::Up { heard: now, pinged: now };
                 self.attempts = 0;
                 self.gather(limitr.take_log());
-                self.outbox.acknowledge(through);
-                self.outbox.rewind();
+                self.outbox.greeted(through);
                 self.flush();
+                self.releasing.clear();
                 // What others did meanwhile was told to nobody.
-                self.to_ask = self.asked.iter().chain(&self.held).cloned().collect();
+                self.to_ask = self.asked.iter().chain(self.held.keys()).cloned().collect();
             }
             FromServer::Policy(version) => match self.adopt(limitr, &version) {
                 Ok(()) => actions.push(Action::Policy(version)),
@@ -296,8 +331,13 @@ impl Link {
             },
             FromServer::Customer { through, asked, record } => {
                 match Customer::from_json(&record) {
+                    Ok(record) if self.releasing.contains(&*record.id) => {
+                        self.to_ask.extend(asked);
+                        return;
+                    }
                     Ok(record) => {
-                        self.held.insert(record.id.to_string());
+                        let (refs, alt_ids) = (record.refs.clone(), record.alt_ids.clone());
+                        self.held.insert(record.id.to_string(), Held { used: self.turn, refs, alt_ids });
                         self.merge(limitr, through, record, actions);
                     }
                     Err(error) => actions.push(trouble(&error)),
@@ -306,7 +346,7 @@ impl Link {
             }
             FromServer::CustomerMissing { customer } => {
                 // One that was made here is not known there yet, one that was known has gone meanwhile.
-                if self.held.contains(&customer) && !self.outbox.operates_on(&[&customer]) {
+                if self.held.contains_key(&customer) && !self.outbox.operates_on(&[&customer]) {
                     self.forget(limitr, &customer);
                 }
                 self.answer(Some(customer), false, actions);
@@ -314,6 +354,11 @@ impl Link {
             FromServer::CustomerRemoved { customer } => {
                 if !self.outbox.operates_on(&[&customer]) {
                     self.forget(limitr, &customer);
+                }
+            }
+            FromServer::Released { customers } => {
+                for customer in customers {
+                    self.releasing.remove(&customer);
                 }
             }
             FromServer::Ack { through, refused } => {
@@ -366,10 +411,46 @@ impl Link {
         }
     }
 
-    /// Whom it operates on it holds: the outcome may get lost on the way.
     fn gather(&mut self, entries: Vec<Entry>) {
-        self.held.extend(operated_on(&entries));
+        for entry in &entries {
+            // Whom it operates on it holds: the outcome may get lost on the way.
+            if let Some(customer) = operated_on(entry) {
+                self.held.entry(customer).or_default().used = self.turn;
+            }
+            if let Entry::Effect(effect) = entry
+                && let Some(held) = self.held.get_mut(&*effect.caller)
+            {
+                held.used = self.turn;
+            }
+        }
         self.outbox.extend(entries);
+    }
+
+    /// Lets go of customers that were not used for long, where there are too many.
+    fn release(&mut self, limitr: &Limitr, actions: &mut Vec<Action>) {
+        if self.held.len() <= self.options.held {
+            return;
+        }
+        let busy = self.outbox.customers();
+        let refs: BTreeSet<&str> = self.held.values().flat_map(|held| &held.refs).map(|name| &**name).collect();
+        let spare = |(id, held): &(&String, &Held)| {
+            let names = || held.alt_ids.iter().map(|alt| &**alt).chain([id.as_str()]);
+            !(self.releasing.contains(*id) || names().any(|name| refs.contains(name) || busy.contains(name)))
+        };
+        let mut spare: Vec<(u64, String)> =
+            self.held.iter().filter(spare).map(|(id, held)| (held.used, id.clone())).collect();
+        spare.sort_unstable();
+        // A tenth at a time, or every customer that comes would cost a search.
+        let most = self.options.held - self.options.held / 10;
+        spare.truncate(self.held.len().saturating_sub(most));
+        let gone: Vec<String> = spare.into_iter().map(|(_, id)| id).collect();
+        for customer in &gone {
+            self.forget(limitr, customer);
+        }
+        for names in gone.chunks(MAX_NAMES) {
+            actions.push(Action::Send(names_text("release", names)));
+        }
+        self.releasing.extend(gone);
     }
 
     fn forget(&mut self, limitr: &Limitr, customer: &str) {
@@ -404,11 +485,11 @@ impl Link {
     }
 }
 
-fn operated_on(entries: &[Entry]) -> impl Iterator<Item = String> {
-    entries.iter().filter_map(|entry| match entry {
+fn operated_on(entry: &Entry) -> Option<String> {
+    match entry {
         Entry::Operation(operation) => operation.customer().map(str::to_owned),
         Entry::Effect(_) => None,
-    })
+    }
 }
 
 fn trouble(error: &limitr::Error) -> Action {

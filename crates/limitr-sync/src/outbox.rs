@@ -1,21 +1,19 @@
 //! What an engine has to send: numbered, and kept until the server has stored it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use limitr::{Effect, Entry, Operation};
 use serde_json::{Value, json};
 
 use crate::error::Refusal;
 use crate::frame::{MAX_BATCH, MAX_FRAME, batch_text};
+use crate::link::Unsent;
 
 /// Longest batch, and so the longest entry, in bytes of text; what is around it fits into a frame too.
 const MAX_TEXT: usize = MAX_FRAME - 1024;
 
 /// Most entries on their way that are not acknowledged yet; the others wait, so that a slow server is not buried.
 const WINDOW: u64 = 20_000;
-
-/// Bytes of text from which on an engine is too far ahead of its server to go on.
-const FULL: usize = 256 << 20;
 
 /// Entries of the log that the server has not acknowledged.
 #[derive(Debug, Default)]
@@ -24,6 +22,9 @@ pub(crate) struct Outbox {
     acked: u64,
     /// The last entry sent on this connection.
     sent: u64,
+    /// Until the server has greeted an engine that goes on where another ended: the last entry of that one. What came after
+    /// has no number yet, for the server can have more of the other than is known here.
+    numbered: Option<u64>,
     waiting: VecDeque<Waiting>,
     bytes: usize,
     /// What cannot be sent at all.
@@ -37,9 +38,12 @@ struct Waiting {
 }
 
 impl Outbox {
-    /// An outbox that goes on where another ended: after `acked`, with these entries still to be sent.
-    pub(crate) fn resumed(acked: u64, entries: impl IntoIterator<Item = Entry>) -> Self {
-        let mut outbox = Self { acked, sent: acked, ..Self::default() };
+    /// An outbox that goes on where another ended.
+    pub(crate) fn resumed(unsent: Unsent) -> Self {
+        let Unsent { acknowledged, entries, unnumbered, .. } = unsent;
+        let numbered = entries.len().saturating_sub(unnumbered) as u64;
+        let numbered = Some(acknowledged.saturating_add(numbered));
+        let mut outbox = Self { acked: acknowledged, sent: acknowledged, numbered, ..Self::default() };
         outbox.extend(entries);
         outbox
     }
@@ -107,9 +111,9 @@ impl Outbox {
         self.waiting.is_empty()
     }
 
-    /// Whether so much waits that nothing should be added.
-    pub(crate) const fn is_full(&self) -> bool {
-        self.bytes > FULL
+    /// How much waits, as text.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether something can be sent now.
@@ -128,8 +132,14 @@ impl Outbox {
         self.sent = self.sent.max(self.acked);
     }
 
-    /// On a new connection everything that is not acknowledged goes out again.
-    pub(crate) const fn rewind(&mut self) {
+    /// On a new connection everything that the server does not have goes out again.
+    pub(crate) fn greeted(&mut self, through: u64) {
+        let last = self.numbered.take().unwrap_or(u64::MAX);
+        self.acknowledge(through.min(last));
+        if through > last {
+            // More than was kept of it was sent before this engine began; what it did since then comes after that.
+            self.acked = through;
+        }
         self.sent = self.acked;
     }
 
@@ -177,8 +187,34 @@ impl Outbox {
     }
 
     /// What waits, in order.
-    pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.waiting.iter().map(|waiting| &waiting.entry)
+    }
+
+    /// Everybody whom what waits is about.
+    pub(crate) fn customers(&self) -> BTreeSet<&str> {
+        let mut customers = BTreeSet::new();
+        for entry in self.entries() {
+            match entry {
+                Entry::Effect(effect) => {
+                    customers.extend([&*effect.caller, &*effect.customer]);
+                    customers.extend(effect.caps.iter().map(|count| &*count.customer));
+                }
+                Entry::Operation(operation) => customers.extend(operation.customer()),
+            }
+        }
+        customers
+    }
+
+    /// What another engine needs to go on from here.
+    pub(crate) fn unsent(&self, engine: &str) -> Unsent {
+        let unnumbered = self.numbered.map_or(0, |numbered| self.last().saturating_sub(numbered));
+        Unsent {
+            engine: engine.to_owned(),
+            acknowledged: self.acked,
+            entries: self.entries().cloned().collect(),
+            unnumbered: unnumbered.try_into().unwrap_or(usize::MAX),
+        }
     }
 }
 

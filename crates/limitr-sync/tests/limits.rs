@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
+
 use limitr::{Limitr, ManualClock, NewCustomer, SequentialIds};
 use limitr_sync::{
     Action, Commit, EngineRow, FromEngine, FromServer, Hub, HubOptions, Link, LinkOptions, MAX_BATCH, MAX_FRAME,
-    MAX_NAMES, Out, PolicyVersion, SILENCE,
+    MAX_NAMES, Out, PolicyVersion, SILENCE, SyncError,
 };
 use serde_json::{Map, Value, json};
 
@@ -45,10 +47,17 @@ fn hub(options: HubOptions) -> Hub {
 
 /// Does everything that waits, with nothing stored before.
 fn work(hub: &mut Hub) -> Vec<Out> {
+    work_on(hub, &mut BTreeMap::new())
+}
+
+/// Does everything that waits, with nothing stored before but these engines.
+fn work_on(hub: &mut Hub, stored: &mut BTreeMap<String, EngineRow>) -> Vec<Out> {
     let mut outs = Vec::new();
     while let Some(mut work) = hub.next_work(100) {
         let engines: Vec<String> = work.engines().map(str::to_owned).collect();
-        engines.iter().for_each(|engine| work.set_engine(EngineRow::new(engine)));
+        for engine in engines {
+            work.set_engine(stored.get(&engine).cloned().unwrap_or_else(|| EngineRow::new(&engine)));
+        }
         loop {
             let names = hub.wants(&mut work);
             if names.is_empty() {
@@ -57,6 +66,7 @@ fn work(hub: &mut Hub) -> Vec<Out> {
             assert!(hub.found(&mut work, &names, &[]).is_empty());
         }
         let commit: Commit = hub.apply(&mut work, 1);
+        stored.extend(commit.engines.iter().map(|row| (row.engine.clone(), row.clone())));
         outs.extend(hub.committed(commit));
     }
     outs
@@ -88,6 +98,47 @@ fn an_engine_holds_so_many_customers() {
     assert_eq!(ended(&say(&mut hub, 1, r#"{"type":"fetch","customers":["a","b","c"]}"#, 0)), None);
     let outs = say(&mut hub, 1, r#"{"type":"fetch","customers":["a","b","c","d"]}"#, 0);
     assert_eq!(ended(&outs).as_deref(), Some("too_many_customers"));
+    // Those that it makes count as well.
+    hub.open(2, 0);
+    say(&mut hub, 2, r#"{"type":"hello","protocol":1,"engine":"f"}"#, 0);
+    let mut stored = BTreeMap::new();
+    work_on(&mut hub, &mut stored);
+    let make = |number: i32| {
+        let operation = json!({"create_customer": {"id": format!("c{number}")}});
+        let entry = json!({"at": 1, "ids": [], "operation": operation});
+        json!({"type": "batch", "first": number, "entries": [entry]}).to_string()
+    };
+    for number in 1..=3 {
+        say(&mut hub, 2, &make(number), 0);
+    }
+    assert_eq!(ended(&work_on(&mut hub, &mut stored)), None);
+    say(&mut hub, 2, &make(4), 0);
+    assert_eq!(ended(&work_on(&mut hub, &mut stored)).as_deref(), Some("too_many_customers"));
+}
+
+/// One that the store does not take is left out, and its sender told, so that the others come to their turn.
+#[test]
+fn what_cannot_be_stored_holds_up_nobody() {
+    let mut hub = hub(HubOptions::default());
+    for session in [1, 2] {
+        hub.open(session, 0);
+        say(&mut hub, session, &format!(r#"{{"type":"hello","protocol":1,"engine":"e{session}"}}"#), 0);
+    }
+    let mut stored = BTreeMap::new();
+    work_on(&mut hub, &mut stored);
+    say(&mut hub, 1, r#"{"type":"batch","first":1,"entries":[{}]}"#, 0);
+    hub.call(7, json!({"remaining": {"customer": "ann", "entitlement": "api"}}));
+    say(&mut hub, 2, r#"{"type":"batch","first":1,"entries":[{}]}"#, 0);
+    let mut first = hub.next_work(1).unwrap();
+    assert_eq!(first.jobs(), 1);
+    first.set_engine(stored["e1"].clone());
+    let commit = hub.apply(&mut first, 1);
+    hub.failed(first, commit);
+    assert_eq!(ended(&hub.skip(SyncError::new("not_stored", "no"))).as_deref(), Some("not_stored"));
+    assert!(matches!(hub.skip(SyncError::new("not_stored", "no")).as_slice(), [Out::Unanswered(7)]));
+    let outs = work_on(&mut hub, &mut stored);
+    assert!(outs.iter().any(|out| matches!(out, Out::Send(2, text) if text.contains(r#""type":"ack""#))), "{outs:?}");
+    assert_eq!((hub.connected(), hub.is_idle()), (1, true));
 }
 
 #[test]
@@ -104,6 +155,27 @@ fn the_silent_are_asked_then_let_go() {
     assert!(matches!(asked.as_slice(), [Out::Send(1, text)] if text.contains("ping")), "{asked:?}");
     assert_eq!(ended(&hub.tick(SILENCE - 1)), None);
     assert_eq!(ended(&hub.tick(SILENCE)).as_deref(), Some("silent"));
+}
+
+#[test]
+fn an_engine_is_so_far_ahead_of_its_server_at_most() {
+    let policy = json!({"credits": {"c": {}}, "plans": {"p": {"default": true, "entitlements":
+        {"api": {"limit": {"credit": "c", "value": 100}}}}}});
+    let limitr =
+        Limitr::builder().clock(ManualClock::new(1)).ids(SequentialIds::default()).policy_value(&policy).unwrap();
+    limitr.create_customer(NewCustomer::new("ann")).unwrap();
+    limitr.keep_log();
+    let mut link = Link::new(LinkOptions { engine: "e".into(), unsent: 1000, ..LinkOptions::default() }, 0);
+    let mut made: u64 = 0;
+    while !link.is_full() {
+        assert!(limitr.allow("ann", "api", 1).allowed);
+        link.poll(&limitr, 0);
+        made += 1;
+    }
+    assert!((4..20).contains(&made), "{made} entries of some hundred bytes");
+    link.opened(0);
+    link.received(&limitr, &format!(r#"{{"type":"welcome","protocol":1,"through":{}}}"#, made - 1), 0);
+    assert!(!link.is_full() && !link.is_settled());
 }
 
 /// Data that does not fit is left out of the entry, which counts all the same; an operation that does not fit is refused.

@@ -17,6 +17,8 @@ mod store;
 #[path = "simulator/world.rs"]
 mod world;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use world::{INVARIANTS, World};
 
 fn env(name: &str) -> Option<u64> {
@@ -34,14 +36,33 @@ fn whatever_happens_everything_counts_once() {
         return;
     }
     let seeds = env("LIMITR_SYNC_SEEDS").unwrap_or(300);
-    let mut sums = world::Told::default();
-    for seed in 1..=seeds {
-        let told = std::panic::catch_unwind(|| World::new(seed, false).run());
-        match told {
-            Ok(told) => sums.add(&told),
-            Err(_) => panic!("seed {seed} fails; replay it with LIMITR_SYNC_SEED={seed}, see the head of this file"),
+    let next = AtomicU64::new(1);
+    let play = || {
+        let mut sums = world::Told::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > seeds {
+                return sums;
+            }
+            if seed.is_multiple_of(1000) {
+                println!("seed {seed}");
+            }
+            match std::panic::catch_unwind(|| World::new(seed, false).run()) {
+                Ok(told) => sums.add(&told),
+                Err(_) => {
+                    panic!("seed {seed} fails; replay it with LIMITR_SYNC_SEED={seed}, see the head of this file")
+                }
+            }
         }
-    }
+    };
+    let mut sums = world::Told::default();
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let players: Vec<_> = (0..cores).map(|_| scope.spawn(play)).collect();
+        for player in players {
+            sums.add(&player.join().unwrap_or_else(|failure| std::panic::resume_unwind(failure)));
+        }
+    });
     println!("{seeds} seeds: {sums}");
     assert!(sums.is_lively(), "the faults that the invariants are to survive did not happen: {sums}");
 }

@@ -47,6 +47,7 @@ impl Link {
             sdk: sdk.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: seed.to_bits(),
+            ..LinkOptions::default()
         };
         let unsent = unsent.as_deref().map(read_unsent).transpose()?.unwrap_or_default();
         Ok(Self(limitr_sync::Link::resume(options, unsent, ms(even))))
@@ -103,8 +104,10 @@ impl Link {
 
     /// What the server has not stored yet, as JSON to be kept.
     pub fn unsent(&self) -> String {
-        let Unsent { engine, acknowledged, entries } = self.0.unsent();
-        json!({"engine": engine, "acknowledged": acknowledged, "entries": entries}).to_string()
+        let Unsent { engine, acknowledged, entries, unnumbered } = self.0.unsent();
+        let unsent =
+            json!({"engine": engine, "acknowledged": acknowledged, "entries": entries, "unnumbered": unnumbered});
+        unsent.to_string()
     }
 
     fn act(&mut self, engine: &Engine, mut actions: Vec<Action>, even: f64, now: f64) -> String {
@@ -151,7 +154,13 @@ fn read_unsent(text: &str) -> Result<Unsent, String> {
         );
     };
     let entries: Result<Vec<Entry>, _> = entries.iter().map(Entry::from_json).collect();
-    Ok(Unsent { engine: engine.to_owned(), acknowledged, entries: entries.map_err(|error| json(&error))? })
+    let unnumbered = unsent.get("unnumbered").and_then(Value::as_u64).unwrap_or_default();
+    Ok(Unsent {
+        engine: engine.to_owned(),
+        acknowledged,
+        entries: entries.map_err(|error| json(&error))?,
+        unnumbered: usize::try_from(unnumbered).unwrap_or(usize::MAX),
+    })
 }
 
 /// Any clock's ms: far from where digits are lost.

@@ -122,7 +122,15 @@ impl Decision {
         fields.finish().map(|()| decision)
     }
 
-    pub(crate) const fn denied(reason: Denial) -> Self {
+    /// A call that was denied before any limit was looked at.
+    ///
+    /// ```
+    /// use limitr::{Decision, Denial};
+    ///
+    /// let decision = Decision::denied(Denial::Disconnected);
+    /// assert!(!decision.allowed && decision.remaining.is_none());
+    /// ```
+    pub const fn denied(reason: Denial) -> Self {
         Self {
             allowed: false,
             reason: Some(reason),

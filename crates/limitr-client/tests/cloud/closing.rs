@@ -96,12 +96,35 @@ async fn a_lost_acknowledgement_makes_nothing_count_twice() {
     assert_eq!((server.ledger("ann", "chat"), server.value("ann", "chat")), (3.into(), 3.into()));
 }
 
+#[tokio::test]
+async fn what_was_kept_too_early_takes_no_numbers_from_what_comes_after() {
+    let server = StandIn::start(&policy(100)).await;
+    let options = options(&server).deny_unconnected(false).connect_timeout(Duration::from_millis(400));
+    let cloud = Cloud::connect(options.clone()).await.unwrap();
+    cloud.ensure_customer(NewCustomer::new("ann")).await.unwrap();
+    let kept = cloud.unsent().await;
+    for _ in 0..5 {
+        assert!(cloud.allow("ann", "chat", 2).allowed);
+    }
+    until(|| server.value("ann", "chat") == 10.into()).await;
+    // The program ends without having kept that.
+    drop(cloud);
+    let cloud = Cloud::connect(options.resume(kept)).await.unwrap();
+    assert!(cloud.fetch("ann").await.unwrap());
+    for _ in 0..3 {
+        assert!(cloud.allow("ann", "chat", 1).allowed);
+    }
+    assert!(cloud.close().await);
+    assert_eq!((server.ledger("ann", "chat"), server.value("ann", "chat")), (13.into(), 13.into()));
+}
+
 #[test]
 fn unsent_is_read_as_it_was_written() {
     for (path, json) in [
         ("engine", serde_json::json!({})),
         ("acknowledged", serde_json::json!({"engine": "e", "acknowledged": -1})),
         ("entries", serde_json::json!({"engine": "e", "acknowledged": 1})),
+        ("unnumbered", serde_json::json!({"engine": "e", "acknowledged": 1, "entries": [], "unnumbered": "1"})),
         ("entries[0]", serde_json::json!({"engine": "e", "acknowledged": 1, "entries": [{}]})),
     ] {
         let error = Unsent::from_json(&json).unwrap_err();

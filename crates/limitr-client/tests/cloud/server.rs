@@ -266,7 +266,7 @@ impl Inner {
                     self.out(outs);
                 }
                 Out::Answered(_, answer) => drop(answer.unwrap()),
-                Out::Dealt(..) => {}
+                Out::Dealt(..) | Out::Unanswered(_) => {}
             }
         }
     }

@@ -31,6 +31,22 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 /// Pauses after a work that could not be stored.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// Failures that time mends, or somebody who looks after the database: what engines sent waits for that.
+const PASSING: [&str; 8] = [
+    "database_busy",
+    "database_corrupt",
+    "database_full",
+    "database_locked",
+    "database_missing",
+    "database_read_only",
+    "database_refused",
+    "database_unavailable",
+];
+
+/// After how many other failures in a row jobs are stored one by one, and after how many more one is left out: it must not
+/// hold up the others for ever.
+const FAILURES: (u32, u32) = (3, 5);
+
 /// How long what is left is worked off when the server stops.
 const LAST_WORKS: Duration = Duration::from_secs(5);
 
@@ -83,6 +99,10 @@ pub(super) struct Driver {
     next_call: u64,
     begun: Instant,
     pause: Duration,
+    /// Works in a row that failed in a way that time does not mend.
+    failures: u32,
+    /// Jobs to be stored one by one: one of them is why.
+    singly: usize,
     /// Versions of the policy that engines are pinned to, to be looked up.
     pinned: VecDeque<(SessionId, String)>,
 }
@@ -108,6 +128,8 @@ impl Driver {
             next_call: 0,
             begun: Instant::now(),
             pause: PAUSES.0,
+            failures: 0,
+            singly: 0,
             pinned: VecDeque::new(),
         })
     }
@@ -205,11 +227,13 @@ impl Driver {
 
     /// Stores some of what waits. One that fails is tried again until it is stored: nobody was told that it is.
     async fn work(&mut self) {
-        let Some(mut work) = self.hub.next_work(ENTRIES) else { return };
+        let most = if self.singly > 0 { 1 } else { ENTRIES };
+        let Some(mut work) = self.hub.next_work(most) else { return };
         let begun = Instant::now();
         match records::store(&self.store, &mut self.hub, &mut work, &self.workspace, &self.node).await {
             Ok(Stored { commit, lines }) => {
-                self.pause = PAUSES.0;
+                (self.pause, self.failures) = (PAUSES.0, 0);
+                self.singly = self.singly.saturating_sub(1);
                 metrics::counter!("limitr_ledger_lines").increment(lines);
                 metrics::histogram!("limitr_store_seconds").record(begun.elapsed());
                 let outs = self.hub.committed(commit);
@@ -223,9 +247,22 @@ impl Driver {
         let records::Failure { error, commit } = failure;
         tracing::warn!(workspace = self.workspace, code = error.code(), %error, "what engines sent could not be stored");
         metrics::counter!("limitr_store_failures").increment(1);
+        let jobs = work.jobs();
         match commit {
             Some(commit) => self.hub.failed(work, commit),
             None => self.hub.put_back(work),
+        }
+        if !PASSING.contains(&error.code()) {
+            self.failures += 1;
+            if self.singly == 0 && self.failures >= FAILURES.0 {
+                (self.singly, self.failures, self.pause) = (jobs, 0, PAUSES.0);
+            } else if self.singly > 0 && self.failures >= FAILURES.1 {
+                (self.singly, self.failures) = (self.singly - 1, 0);
+                tracing::error!(workspace = self.workspace, code = error.code(), %error, "a job is left out");
+                let error = SyncError::new("not_stored", "the server cannot store what was sent");
+                let outs = self.hub.skip(error.hint("its log says why; nothing was changed"));
+                self.say(outs);
+            }
         }
         sleep(self.pause).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
@@ -283,6 +320,8 @@ impl Driver {
                     }
                 }
                 Out::Pinned(session, version) => self.pinned.push_back((session, version)),
+                // Who asked hears that there will be no answer.
+                Out::Unanswered(call) => drop(self.calls.remove(&call)),
                 Out::Answered(call, answer) => {
                     if let Some(reply) = self.calls.remove(&call) {
                         // Who asked may have stopped waiting; it is stored all the same.

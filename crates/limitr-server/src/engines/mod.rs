@@ -72,8 +72,8 @@ impl Engines {
     pub(crate) async fn call(&self, workspace: &str, operation: Value) -> Result<Value, Problem> {
         let (reply, answer) = oneshot::channel();
         self.send(workspace, Command::Call { operation, reply }).await?;
-        let answer = answer.await.map_err(|_| closing())?;
-        Ok(answer?)
+        let unanswered = |_| if self.closing.is_cancelled() { closing() } else { not_stored() };
+        Ok(answer.await.map_err(unanswered)??)
     }
 
     /// A version became active, and that is stored: the engines are told.
@@ -125,6 +125,11 @@ impl Engines {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, mpsc::Sender<Command>>> {
         self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn not_stored() -> Problem {
+    let message = "the change could not be stored; the server's log says why, and nothing was changed";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not_stored", message)
 }
 
 fn closing() -> Problem {

@@ -25,6 +25,8 @@ on_both!(
     workspaces_do_not_see_each_other,
     rest_and_engines_share_customers,
     what_cannot_be_stored_yet_is_not_read,
+    a_record_that_cannot_be_read_holds_up_nobody,
+    an_engine_that_does_not_read_is_disconnected,
 );
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -518,5 +520,60 @@ async fn what_cannot_be_stored_yet_is_not_read(kind: Kind) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     drop(raw);
+    node.stop().await;
+}
+
+async fn a_record_that_cannot_be_read_holds_up_nobody(kind: Kind) {
+    let (mut node, owner, token) = ready(kind).await;
+    let client = node.client();
+    let mut one = Engine::connect(&client, &token, "one").await;
+    assert!(one.ensure("ann", "free").await && one.ensure("bob", "free").await);
+    one.settle().await;
+    let pool = node.pool().await;
+    sqlx::query("UPDATE customers SET record = '{', version = version + 1 WHERE id = 'ann'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    // To the server she is unknown, and cannot be made either.
+    let mut two = Engine::connect(&client, &token, "two").await;
+    assert!(two.ensure("ann", "free").await);
+    while two.turn().await {}
+    assert_eq!(two.troubles, ["not_stored"]);
+    let entry = two.link.unsent();
+    assert_eq!(entry.entries.len(), 1, "it is sent again when she can be read");
+    assert!(one.limitr.allow("bob", "chat", 3).allowed);
+    one.settle().await;
+    let body = json!({"id": "ann", "plan": "pro"});
+    owner.post("/api/v1/customers", &body).await.problem(500, "not_stored");
+    assert!(one.limitr.allow("bob", "chat", 4).allowed);
+    one.settle().await;
+    assert_eq!(ledger(&node).await.0, BTreeMap::from([("bob".into(), 7.into())]));
+    let kept: (String,) =
+        sqlx::query_as("SELECT record FROM customers WHERE id = 'ann'").fetch_one(&pool).await.unwrap();
+    assert_eq!(kept.0, "{");
+    node.stop().await;
+}
+
+async fn an_engine_that_does_not_read_is_disconnected(kind: Kind) {
+    const FRAMES: usize = 100;
+    const NAMES: usize = 500;
+    let (mut node, _, token) = ready(kind).await;
+    let mut socket = socket(&node.client(), &token).await;
+    socket.send(Message::text(r#"{"type":"hello","protocol":1,"engine":"deaf"}"#)).await.unwrap();
+    // Each name is answered, with a text that is as long: more than fits between two programs.
+    let names: Vec<String> = (0..NAMES).map(|number| format!("{number}{}", "x".repeat(1000))).collect();
+    let fetch = json!({"type": "fetch", "customers": names}).to_string();
+    for _ in 0..FRAMES {
+        let sent = timeout(Duration::from_secs(20), socket.send(Message::text(fetch.clone()))).await;
+        if sent.expect("what is sent is taken, or the connection is closed").is_err() {
+            break;
+        }
+    }
+    let mut answers = 0;
+    while let Some(Ok(message)) = timeout(Duration::from_secs(20), socket.next()).await.expect("the connection ends") {
+        answers += usize::from(message.is_text());
+    }
+    assert!(answers < FRAMES * NAMES, "{answers} were kept for it");
+    node.client().get("/readyz").await.expect(200);
     node.stop().await;
 }

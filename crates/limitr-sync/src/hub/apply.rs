@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::work::{Job, Work};
-use super::{Answer, Cached, Hub, Out, SessionId};
+use super::{Answer, Cached, Hub, Names, Out, SessionId};
 use crate::error::{Refusal, SyncError};
 use crate::frame::{Batch, FromServer, MAX_ID, PROTOCOL, customer_text};
 
@@ -45,6 +45,7 @@ pub struct Write {
     pub record: Option<Arc<RawValue>>,
     /// Its alternate ids, from now on its only ones; none when they are as they were.
     pub alt_ids: Option<Vec<String>>,
+    names: Arc<Names>,
 }
 
 /// A line to be added to the ledger.
@@ -215,11 +216,7 @@ impl Hub {
                 applied.map(|_| ())
             }
             Entry::Operation(operation) => {
-                let customer = operation.customer().unwrap_or_default();
-                let id =
-                    self.limitr.customer(customer).map_or_else(|| customer.to_owned(), |known| known.id.to_string());
-                commit.touched.insert(id.clone(), Origin::Many);
-                commit.replies.push(Reply::Hold { session, customer: id });
+                self.tell_of(operation, session, commit);
                 for effect in applied? {
                     commit.enter(Some(engine), number, effect, None, true);
                 }
@@ -246,7 +243,8 @@ impl Hub {
             let version = cached.map_or_else(begun, |cached| cached.version).saturating_add(1);
             let Some(customer) = customer else {
                 if cached.is_some() {
-                    commit.customers.push(Write { id, version, record: None, alt_ids: None });
+                    let names = Arc::default();
+                    commit.customers.push(Write { id, version, record: None, alt_ids: None, names });
                 }
                 continue;
             };
@@ -254,25 +252,23 @@ impl Hub {
             if cached.is_some_and(|cached| cached.record.get() == record.get()) {
                 continue;
             }
-            let before = cached.map(|cached| cached.alt_ids.as_slice()).unwrap_or_default();
-            let alt_ids = (before != customer.alt_ids).then(|| names(&customer));
-            commit.customers.push(Write { id, version, record: Some(record.into()), alt_ids });
+            let names = Names::of(&customer);
+            let before = cached.map(|cached| cached.names.alt_ids.as_slice()).unwrap_or_default();
+            let changed = before != names.alt_ids;
+            let alt_ids = changed.then(|| names.alt_ids.iter().map(ToString::to_string).collect());
+            commit.customers.push(Write { id, version, record: Some(record.into()), alt_ids, names });
         }
     }
 
     /// It is stored: says so to everybody concerned.
     pub fn committed(&mut self, commit: Commit) -> Vec<Out> {
         let Commit { customers, replies, mut touched, .. } = commit;
-        for Write { id, version, record, alt_ids } in customers {
+        for Write { id, version, record, names, .. } in customers {
             touched.entry(id.clone()).or_insert(Origin::Many);
-            let Some(record) = record else {
-                self.cache.remove(&id);
-                continue;
+            match record {
+                Some(record) => self.cache.insert(id, Cached { version, record, names }),
+                None => self.cache.remove(&id),
             };
-            let before = self.cache.remove(&id).map(|cached| cached.alt_ids);
-            let alt_ids = alt_ids.map(|alts| alts.iter().map(|alt| alt.as_str().into()).collect());
-            let alt_ids = alt_ids.or(before).unwrap_or_default();
-            self.cache.insert(id, Cached { version, record, alt_ids });
         }
         // Records have all of the work in them, so what is said of them does too, whichever job it answers.
         for reply in &replies {
@@ -366,10 +362,13 @@ impl Hub {
                 }
             }
             Reply::Hold { session: id, customer } => {
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.dirty.insert(customer.clone());
-                    self.hold(id, customer);
+                let Some(session) = self.sessions.get_mut(&id) else { return };
+                if session.held.len() >= self.options.held && !session.held.contains(&customer) {
+                    outs.extend(self.expel_holder(id));
+                    return;
                 }
+                session.dirty.insert(customer.clone());
+                self.hold(id, customer);
             }
             Reply::Answered { ticket, answer } => outs.push(Out::Answered(ticket, answer)),
             Reply::Expelled { session, error } => outs.extend(self.expel(session, error)),
@@ -409,10 +408,6 @@ impl Hub {
             self.holders.entry(customer).or_default().insert(session);
         }
     }
-}
-
-fn names(customer: &Customer) -> Vec<String> {
-    customer.alt_ids.iter().map(ToString::to_string).collect()
 }
 
 impl Commit {

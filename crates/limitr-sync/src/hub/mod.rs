@@ -12,7 +12,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use limitr::{Format, Limitr, ManualClock};
+use limitr::{Customer, Format, Limitr, ManualClock};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -21,7 +21,7 @@ use self::session::Session;
 use self::work::Job;
 pub use self::work::{Found, Loaded, Work};
 use crate::error::SyncError;
-use crate::frame::{FromEngine, FromServer, PROTOCOL, PolicyVersion, customer_text};
+use crate::frame::{FromEngine, FromServer, MAX_HELD, PROTOCOL, PolicyVersion, customer_text};
 use crate::link::{PING_EVERY, SILENCE};
 
 /// Names a connection.
@@ -46,7 +46,7 @@ pub struct HubOptions {
 
 impl Default for HubOptions {
     fn default() -> Self {
-        Self { cached: 100_000, held: 100_000, ahead: 86_400_000 }
+        Self { cached: 100_000, held: MAX_HELD, ahead: 86_400_000 }
     }
 }
 
@@ -63,6 +63,8 @@ pub enum Out {
     Pinned(SessionId, String),
     /// The answer to [`Hub::call`].
     Answered(u64, Answer),
+    /// There is none to [`Hub::call`]: see [`Hub::skip`].
+    Unanswered(u64),
 }
 
 /// What a call gave.
@@ -89,7 +91,20 @@ pub struct Hub {
 struct Cached {
     version: i64,
     record: Arc<RawValue>,
+    names: Arc<Names>,
+}
+
+/// What is known of a customer beside its record, without reading that.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Names {
     alt_ids: Vec<Arc<str>>,
+    refs: Vec<Arc<str>>,
+}
+
+impl Names {
+    fn of(customer: &Customer) -> Arc<Self> {
+        Arc::new(Self { alt_ids: customer.alt_ids.clone(), refs: customer.refs.clone() })
+    }
 }
 
 impl std::fmt::Debug for Hub {
@@ -144,22 +159,10 @@ impl Hub {
         self.policy.as_ref()
     }
 
-    /// The engine that decides for the workspace, with the customers that are in memory.
-    #[must_use]
-    pub const fn engine(&self) -> &Limitr {
-        &self.limitr
-    }
-
     /// How many are connected.
     #[must_use]
     pub fn connected(&self) -> usize {
         self.sessions.len()
-    }
-
-    /// How many customers are in memory.
-    #[must_use]
-    pub fn cached(&self) -> usize {
-        self.cache.len()
     }
 
     /// Customers that engines are told of.
@@ -223,21 +226,17 @@ impl Hub {
             }
             FromEngine::Fetch(names) => {
                 if session.held.len().saturating_add(names.len()) > self.options.held {
-                    let message = format!("an engine holds at most {} customers", self.options.held);
-                    let error = SyncError::new("too_many_customers", message);
-                    return self.expel(id, error.hint("release those that are not in use"));
+                    return self.expel_holder(id);
                 }
                 self.jobs.push_back(Job::Fetch { session: id, names, cost });
             }
-            FromEngine::Release(names) => {
-                for name in names {
-                    if let Some(session) = self.sessions.get_mut(&id) {
-                        session.held.remove(&name);
-                        session.dirty.remove(&name);
-                    }
-                    self.let_go(id, &name);
+            FromEngine::Release(customers) => {
+                for customer in &customers {
+                    session.held.remove(customer);
+                    session.dirty.remove(customer);
                 }
-                return vec![Out::Dealt(id, cost)];
+                customers.iter().for_each(|customer| self.let_go(id, customer));
+                return vec![Out::Send(id, FromServer::Released { customers }.text().into()), Out::Dealt(id, cost)];
             }
             FromEngine::Batch(batch) => self.jobs.push_back(Job::Batch { session: id, batch, cost }),
             FromEngine::Ping => {
@@ -252,6 +251,23 @@ impl Hub {
     pub fn expel(&mut self, session: SessionId, error: SyncError) -> Vec<Out> {
         self.close(session);
         vec![Out::Send(session, FromServer::Error(error).text().into()), Out::Close(session)]
+    }
+
+    fn expel_holder(&mut self, session: SessionId) -> Vec<Out> {
+        let message = format!("an engine holds at most {} customers", self.options.held);
+        self.expel(session, SyncError::new("too_many_customers", message).hint("release those that are not in use"))
+    }
+
+    /// Does without the next job, which cannot be stored whatever is tried, so that the others can be. Nothing was done about
+    /// it, and who sent it is told so: a connection ends, and its engine sends again what was not acknowledged.
+    pub fn skip(&mut self, error: SyncError) -> Vec<Out> {
+        match self.jobs.pop_front() {
+            Some(Job::Hello { session, .. } | Job::Batch { session, .. } | Job::Fetch { session, .. }) => {
+                self.expel(session, error)
+            }
+            Some(Job::Call { ticket, .. }) => vec![Out::Unanswered(ticket)],
+            Some(Job::Refresh { .. }) | None => Vec::new(),
+        }
     }
 
     /// The version that a connection is pinned to; none when there is no such version.

@@ -1,12 +1,12 @@
 //! Jobs, and what has to be loaded and locked before they can be done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use limitr::{Customer, Effect, Entry};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Cached, EngineRow, Hub, SessionId};
+use super::{Cached, EngineRow, Hub, Names, SessionId};
 use crate::frame::{Batch, Hello};
 
 /// Something to be done with customers.
@@ -62,6 +62,12 @@ impl Work {
         self.engines.insert(row.engine.clone(), row);
     }
 
+    /// How many jobs it has.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// Whether nothing can come of it that has to be stored.
     #[must_use]
     pub fn is_read(&self) -> bool {
@@ -95,10 +101,10 @@ impl Work {
     }
 
     /// A customer's refs and alternate ids concern whoever they name.
-    fn want_around(&mut self, customer: &Customer) {
-        self.known.insert(customer.id.to_string());
-        self.known.extend(customer.alt_ids.iter().map(ToString::to_string));
-        customer.refs.iter().for_each(|name| self.want(name));
+    fn want_around(&mut self, id: &str, names: &Names) {
+        self.known.insert(id.to_owned());
+        self.known.extend(names.alt_ids.iter().map(ToString::to_string));
+        names.refs.iter().for_each(|name| self.want(name));
     }
 }
 
@@ -152,17 +158,17 @@ impl Hub {
     pub fn found(&mut self, work: &mut Work, names: &[String], found: &[Found]) -> Vec<String> {
         let mut stale = Vec::new();
         for Found { id, version } in found {
-            if self.cache.get(id).is_some_and(|cached| cached.version == *version) && self.limitr.has_customer(id) {
-                if let Some(customer) = self.limitr.customer(id) {
-                    work.want_around(&customer);
+            match self.cache.get(id) {
+                Some(cached) if cached.version == *version && self.limitr.has_customer(id) => {
+                    work.want_around(id, &cached.names);
                 }
-            } else {
-                stale.push(id.clone());
+                _ => stale.push(id.clone()),
             }
         }
+        let found: HashSet<&str> = found.iter().map(|found| found.id.as_str()).collect();
         for name in names {
             // Somebody else has removed it.
-            if self.cache.contains_key(name) && !found.iter().any(|found| found.id == *name) {
+            if self.cache.contains_key(name) && !found.contains(name.as_str()) {
                 self.drop_cached(name);
                 self.changed_elsewhere(name);
             }
@@ -184,13 +190,13 @@ impl Hub {
         let Loaded { id, version, record } = loaded;
         let value: Value = serde_json::from_str(&record).unwrap_or_default();
         let customer = Customer::from_json(&value)?;
-        let alt_ids = customer.alt_ids.clone();
-        work.want_around(&customer);
+        let names = Names::of(&customer);
+        work.want_around(&id, &names);
         self.make_way(work, &customer);
         self.limitr.restore_customer(customer)?;
         let known = self.cache.contains_key(&id);
         if let Ok(record) = RawValue::from_string(record) {
-            self.cache.insert(id.clone(), Cached { version, record: record.into(), alt_ids });
+            self.cache.insert(id.clone(), Cached { version, record: record.into(), names });
         }
         if known {
             // Changed elsewhere: whoever holds it here has not seen that.

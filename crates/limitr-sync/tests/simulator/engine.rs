@@ -21,11 +21,17 @@ pub struct Engine {
     pub link: Link,
     /// How far its clock is off.
     pub skew: i64,
+    /// Most customers that it keeps.
+    pub held: usize,
     pub up: bool,
     pub down_until: i64,
     /// Whether it keeps what it has not sent over a restart.
     pub keeps: bool,
     pub kept: Option<Unsent>,
+    /// What it kept some time ago.
+    pub early: Option<Unsent>,
+    /// Until it is greeted after a restart with what it had kept: the last entry in that.
+    pub kept_last: Option<u64>,
     /// What it did, by number: what the ledger must say.
     pub did: BTreeMap<u64, Entry>,
     pub incarnation: u64,
@@ -34,9 +40,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(id: &str, skew: i64, keeps: bool, even: i64) -> Self {
+    pub fn new(id: &str, skew: i64, keeps: bool, held: usize, even: i64) -> Self {
         let (limitr, clock) = start(id);
-        let options = LinkOptions { engine: id.to_owned(), seed: skew as u64 ^ 77, ..LinkOptions::default() };
+        let options = LinkOptions { engine: id.to_owned(), seed: skew as u64 ^ 77, held, ..LinkOptions::default() };
         Self {
             id: id.to_owned(),
             limitr,
@@ -46,7 +52,10 @@ impl Engine {
             up: true,
             down_until: 0,
             keeps,
+            held,
             kept: None,
+            early: None,
+            kept_last: None,
             did: BTreeMap::new(),
             incarnation: 0,
             answered: 0,
@@ -57,14 +66,23 @@ impl Engine {
     /// Notes what it has just done under the numbers that it will be sent by.
     pub fn note(&mut self) {
         let unsent = self.link.unsent();
-        for (entry, number) in unsent.entries.into_iter().zip(unsent.acknowledged + 1..) {
+        let numbered = unsent.entries.len() - unsent.unnumbered;
+        for (entry, number) in unsent.entries.into_iter().take(numbered).zip(unsent.acknowledged + 1..) {
             self.did.insert(number, entry);
         }
     }
 
+    /// The server says what it has of an engine that was started again with what it had kept: what it has not, and was not
+    /// kept, is lost. Returns how much that is.
+    pub fn greeted(&mut self, through: u64) -> usize {
+        let Some(kept) = self.kept_last.take() else { return 0 };
+        self.did.split_off(&(through.max(kept) + 1)).len()
+    }
+
     /// The program ends without a word.
-    pub fn crash(&mut self, until: i64) {
-        self.kept = self.keeps.then(|| self.link.unsent());
+    pub fn crash(&mut self, until: i64, early: bool) {
+        let kept = self.early.take().filter(|_| early).unwrap_or_else(|| self.link.unsent());
+        self.kept = self.keeps.then_some(kept);
         self.up = false;
         self.down_until = until;
     }
@@ -81,8 +99,11 @@ impl Engine {
             self.did.clear();
         }
         self.incarnation += u64::from(same);
+        self.early = None;
+        self.kept_last = kept.as_ref().map(|kept| kept.acknowledged + (kept.entries.len() - kept.unnumbered) as u64);
         (self.limitr, self.clock) = start(&format!("{}i{}", self.id, self.incarnation));
-        let options = LinkOptions { engine: self.id.clone(), seed: self.incarnation, ..LinkOptions::default() };
+        let options =
+            LinkOptions { engine: self.id.clone(), seed: self.incarnation, held: self.held, ..LinkOptions::default() };
         self.link = Link::resume(options, kept.unwrap_or_default(), even);
         same
     }

@@ -13,7 +13,7 @@ use super::node::Node;
 use super::store::Store;
 
 pub const INVARIANTS: [&str; 7] = [
-    "the ledger has every use that was acknowledged, and every use of an engine that kept its outbox",
+    "the ledger has every use that was acknowledged, and every use that its engine kept over a restart",
     "it has none of them twice, none that never happened, and each exactly as it happened",
     "meters say what the ledger adds up to",
     "all engines show a customer as the store has it",
@@ -66,6 +66,7 @@ pub struct Told {
     pub lost: u64,
     pub merges: u64,
     pub refused: u64,
+    pub released: u64,
 }
 
 impl Told {
@@ -79,10 +80,12 @@ impl Told {
         self.lost += other.lost;
         self.merges += other.merges;
         self.refused += other.refused;
+        self.released += other.released;
     }
 
     pub fn is_lively(&self) -> bool {
-        let counts = [self.calls, self.lines, self.cuts, self.crashes, self.failed, self.unknown, self.lost];
+        let counts =
+            [self.calls, self.lines, self.cuts, self.crashes, self.failed, self.unknown, self.lost, self.released];
         counts.iter().all(|count| *count > 10) && self.merges > 100
     }
 }
@@ -97,8 +100,8 @@ impl fmt::Display for Told {
         write!(f, "{} failed commits ({} stored all the same), ", self.failed, self.unknown)?;
         write!(
             f,
-            "{} entries lost with engines that keep nothing, {} records merged, {} refused",
-            self.lost, self.merges, self.refused
+            "{} entries lost with engines that did not keep them, {} records merged, {} refused, {} releases",
+            self.lost, self.merges, self.refused, self.released
         )
     }
 }
@@ -143,7 +146,8 @@ impl World {
         let engines = rng.usize(1..=5);
         let engines = (0..engines).map(|at| {
             let skew = if rng.u8(..) < 80 { rng.i64(-HOUR..HOUR) } else { rng.i64(-50..50) };
-            Engine::new(&format!("e{at}"), skew, rng.bool(), 0)
+            let held = if rng.u8(..) < 100 { rng.usize(1..5) } else { 0 };
+            Engine::new(&format!("e{at}"), skew, rng.bool(), held, 0)
         });
         let engines = engines.collect();
         Self {
@@ -244,11 +248,18 @@ impl World {
                     self.say(|| format!("engine {at} crashes"));
                     self.told.crashes += 1;
                     self.engines[at].note();
-                    self.engines[at].crash(until);
+                    let early = self.rng.bool();
+                    self.engines[at].crash(until, early);
                     for pipe in self.pipes.iter_mut().filter(|pipe| pipe.engine == at) {
                         pipe.engine_notices = Some(i64::MIN);
                         pipe.node_notices.get_or_insert(self.even + self.rng.i64(0..50_000));
                     }
+                }
+            }
+            32..40 => {
+                let at = self.rng.usize(..self.engines.len());
+                if self.engines[at].up {
+                    self.engines[at].early = Some(self.engines[at].link.unsent());
                 }
             }
             26..32 => {
@@ -316,6 +327,7 @@ impl World {
                 Action::Send(text) => {
                     let late = self.even + self.rng.i64(1..40);
                     self.say(|| format!("engine {at} sends {text}"));
+                    self.told.released += u64::from(text.starts_with(r#"{"type":"release""#));
                     let open = self.pipes.iter_mut().rev().find(|pipe| pipe.engine == at);
                     // Into a connection that is cut goes nothing any more.
                     if let Some(pipe) = open.filter(|pipe| pipe.engine_notices.is_none()) {
@@ -363,7 +375,7 @@ impl World {
                     }
                 }
                 Out::Dealt(..) => {}
-                Out::Pinned(..) | Out::Answered(..) => panic!("nobody asked"),
+                Out::Pinned(..) | Out::Answered(..) | Out::Unanswered(..) => panic!("nobody asked"),
             }
         }
     }
@@ -441,6 +453,10 @@ impl World {
         if let ("ack" | "welcome", Some(through)) = (frame["type"].as_str().unwrap(), frame["through"].as_u64()) {
             let id = &self.engines[engine].id;
             let stored = self.store.engine(id).through;
+            if frame["type"] == "welcome" {
+                self.told.lost += self.engines[engine].greeted(through) as u64;
+            }
+            let id = &self.engines[engine].id;
             assert!(through <= stored, "{id} was told {through} when {stored} was stored");
             let known = self.acknowledged.entry(id.clone()).or_default();
             *known = (*known).max(through);
