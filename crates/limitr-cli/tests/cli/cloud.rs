@@ -410,7 +410,7 @@ fn customers_and_what_they_used() {
     CUSTOMER  CREDIT  CALLS  REVENUE  CHARGED  OVERHEAD  MARGIN  MARGIN %
     acme      token       1        0        0      0.03   -0.03
     ann       token       1        0        0      0.02   -0.02
-    bob       token       2      0.2      0.2       0.1     0.1        50
+    bob       token       2      0.2      0.2       0.1     0.1     50.00
     exit 0
     ");
     let margin = world.json(&["cloud", "margin", "--by", "plan,credit", "--customer", "bob"]);

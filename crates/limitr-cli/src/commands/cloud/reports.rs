@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::api::{Api, Listed};
-use super::shown::{amount, text, time};
+use super::shown::{amount, percent, text, time};
 use super::table::Table;
 use super::{Most, Shown};
 use crate::outcome::Outcome;
@@ -100,7 +100,11 @@ fn sums(
         let mut table = Table::new(&heads);
         for group in groups.as_array().into_iter().flatten() {
             let keys = KEYS.iter().map(|(field, _)| text(group, field));
-            table.row(keys.chain(numbers.iter().map(|(field, _)| amount(group, field))));
+            let numbers = numbers.iter().map(|(field, _)| match *field {
+                "margin_pct" => percent(group, field),
+                field => amount(group, field),
+            });
+            table.row(keys.chain(numbers));
         }
         table.text("nothing was used") + more(left)
     })

@@ -20,6 +20,12 @@ pub(super) fn amount(answer: &Value, field: &str) -> String {
     amount.map_or_else(|| text(answer, field), |amount| amount.to_string())
 }
 
+/// A percentage, to two decimals.
+pub(super) fn percent(answer: &Value, field: &str) -> String {
+    let percent = answer.get(field).and_then(Value::as_f64);
+    percent.map_or_else(|| text(answer, field), |percent| format!("{percent:.2}"))
+}
+
 /// A time, to the second.
 pub(super) fn time(answer: &Value, field: &str) -> String {
     let ms = answer.get(field).and_then(Value::as_i64);
