@@ -50,7 +50,7 @@ use crate::http::limit::Limits;
 use crate::http::peer::Proxies;
 use crate::http::serve;
 use crate::operate::logging::{self, Traces};
-use crate::operate::{dev, metrics, sweep};
+use crate::operate::{checkpoint, dev, metrics, sweep};
 use crate::state::App;
 use crate::store::Store;
 
@@ -102,6 +102,7 @@ impl Server {
         let router = http::router(&app);
         app.tasks.spawn(serve::accept(Arc::clone(&app), listener, tls, router));
         app.tasks.spawn(sweep::run(Arc::clone(&app)));
+        app.tasks.spawn(checkpoint::run(Arc::clone(&app)));
         app.engines.start(&app);
         tracing::info!(%addr, database = %app.config.database, "listening");
         Ok(Running { addr, setup_link, dev, app, traces })

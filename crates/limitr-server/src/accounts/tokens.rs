@@ -1,5 +1,6 @@
 //! Tokens, with which programs call.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::{AssertSqlSafe, FromRow};
 use tokio::sync::broadcast;
 use utoipa::ToSchema;
@@ -184,16 +186,13 @@ pub(crate) async fn revoked(store: &Store, tokens: &[String]) -> sqlx::Result<Ve
     if tokens.is_empty() {
         return Ok(Vec::new());
     }
-    let places: Vec<String> = (2..tokens.len() + 2).map(|n| format!("${n}")).collect();
     let sql = format!(
         "SELECT id FROM tokens WHERE (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)) AND id IN ({})",
-        places.join(", ")
+        store.dialect().listed("$2")
     );
-    // The text holds numbers of parameters alone.
-    let query = sqlx::query_as(AssertSqlSafe(sql)).bind(now());
-    let query = tokens.iter().fold(query, |query, token| query.bind(token));
-    let valid: Vec<(String,)> = query.fetch_all(store.read()).await?;
-    Ok(tokens.iter().filter(|token| !valid.iter().any(|(id,)| id == *token)).cloned().collect())
+    let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(now()).bind(json!(tokens).to_string());
+    let valid: HashSet<String> = query.fetch_all(store.read()).await?.into_iter().collect();
+    Ok(tokens.iter().filter(|token| !valid.contains(*token)).cloned().collect())
 }
 
 /// Makes a token: what is stored, and what is shown once.

@@ -6,9 +6,9 @@ use limitr::Amount;
 use limitr_sync::LedgerLine;
 use serde::Serialize;
 
-use super::records::text;
+use super::records::{listed, text};
 use crate::error::Error;
-use crate::store::{Dialect, Tx};
+use crate::store::{Cell, Dialect, Insert, Tx};
 use crate::time::{DAY, Millis};
 
 /// What lines are added up by.
@@ -30,6 +30,34 @@ struct Sums {
 /// Columns of amounts, in the order of [`Sums::amounts`].
 const AMOUNTS: [&str; 6] = ["units", "overhead", "price", "charge", "covered", "overage"];
 
+const LINE: [(&str, &str); 9] = [
+    ("workspace", "TEXT"),
+    ("at", "BIGINT"),
+    ("stored_at", "BIGINT"),
+    ("engine", "TEXT"),
+    ("entry", "BIGINT"),
+    ("customer", "TEXT"),
+    ("entitlement", "TEXT"),
+    ("effect", "TEXT"),
+    ("counted", "BIGINT"),
+];
+
+const SUMS: [(&str, &str); 13] = [
+    ("workspace", "TEXT"),
+    ("customer", "TEXT"),
+    ("day", "BIGINT"),
+    ("plan", "TEXT"),
+    ("entitlement", "TEXT"),
+    ("credit", "TEXT"),
+    ("calls", "BIGINT"),
+    ("units", "TEXT"),
+    ("overhead", "TEXT"),
+    ("price", "TEXT"),
+    ("charge", "TEXT"),
+    ("covered", "TEXT"),
+    ("overage", "TEXT"),
+];
+
 const KEYS: [&str; 5] = ["customer", "day", "plan", "entitlement", "credit"];
 
 /// Adds lines to the ledger and to the rollups.
@@ -44,57 +72,42 @@ pub(super) async fn append(
         return Ok(());
     }
     let rows: Vec<Line<'_>> = lines.iter().map(Line::of).collect::<Result<_, _>>()?;
-    let sql = format!(
-        "INSERT INTO ledger (workspace, at, stored_at, engine, entry, customer, entitlement, effect, counted) \
-         SELECT $1, at, $3, engine, entry, customer, entitlement, effect, counted FROM {} WHERE true",
-        dialect.rows(
-            "$2",
-            &[
-                ("at", "BIGINT"),
-                ("engine", "TEXT"),
-                ("entry", "BIGINT"),
-                ("customer", "TEXT"),
-                ("entitlement", "TEXT"),
-                ("effect", "TEXT"),
-                ("counted", "BIGINT"),
-            ]
-        )
-    );
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&rows)).bind(at).execute(&mut **tx).await?;
+    let insert = Insert { table: "ledger", columns: &LINE, conflict: "" };
+    let cells = rows.iter().map(|Line { line, effect: text }| {
+        let LedgerLine { engine, entry, effect, counted } = line;
+        [
+            Cell::Text(workspace),
+            Cell::Number(effect.at),
+            Cell::Number(at),
+            engine.as_deref().map_or(Cell::Nothing, Cell::Text),
+            Cell::Number(i64::try_from(*entry).unwrap_or(i64::MAX)),
+            Cell::Text(&effect.customer),
+            Cell::Text(&effect.entitlement),
+            Cell::Text(text),
+            Cell::Number(i64::from(*counted)),
+        ]
+    });
+    insert.rows(tx, dialect, cells).await?;
     let mut sums: BTreeMap<Key<'_>, Sums> = BTreeMap::new();
     for line in lines {
         sums.entry(Key::of(line)).or_default().add(line)?;
     }
     match dialect {
-        Dialect::Postgres => add_in_place(tx, workspace, sums).await,
+        Dialect::Postgres => add_in_place(tx, workspace, &sums).await,
         Dialect::Sqlite => add_here(tx, workspace, sums).await,
     }
 }
 
-/// A line of the ledger, written as JSON.
-#[derive(Serialize)]
+/// A line of the ledger, and its effect as JSON.
 struct Line<'a> {
-    at: Millis,
-    engine: Option<&'a str>,
-    entry: u64,
-    customer: &'a str,
-    entitlement: &'a str,
+    line: &'a LedgerLine,
     effect: String,
-    counted: i64,
 }
 
 impl<'a> Line<'a> {
     fn of(line: &'a LedgerLine) -> Result<Self, Error> {
-        let LedgerLine { engine, entry, effect, counted } = line;
-        Ok(Self {
-            at: effect.at,
-            engine: engine.as_deref(),
-            entry: *entry,
-            customer: &effect.customer,
-            entitlement: &effect.entitlement,
-            effect: serde_json::to_string(effect).map_err(|error| Error::new("internal", error.to_string()))?,
-            counted: i64::from(*counted),
-        })
+        let effect = serde_json::to_string(&line.effect).map_err(|error| Error::new("internal", error.to_string()))?;
+        Ok(Self { line, effect })
     }
 }
 
@@ -129,82 +142,72 @@ impl Sums {
     }
 }
 
-/// A row of sums, written as JSON.
-#[derive(Serialize)]
-struct Row<'a> {
-    #[serde(flatten)]
-    key: &'a Key<'a>,
-    calls: i64,
-    #[serde(flatten)]
-    amounts: BTreeMap<&'static str, String>,
-}
-
-impl<'a> Row<'a> {
-    fn of((key, sums): (&'a Key<'a>, &Sums)) -> Self {
-        let amounts = AMOUNTS.into_iter().zip(sums.amounts.iter().map(ToString::to_string)).collect();
-        Self { key, calls: sums.calls, amounts }
-    }
-}
-
-fn columns() -> Vec<(&'static str, &'static str)> {
-    let keys = KEYS.iter().map(|key| (*key, if *key == "day" { "BIGINT" } else { "TEXT" }));
-    keys.chain([("calls", "BIGINT")]).chain(AMOUNTS.iter().map(|amount| (*amount, "TEXT"))).collect()
-}
-
-fn upsert(dialect: Dialect, set: &str) -> String {
-    let names: Vec<&str> = columns().into_iter().map(|(name, _)| name).collect();
-    let names = names.join(", ");
-    format!(
-        "INSERT INTO rollups (workspace, {names}) SELECT $1, {names} FROM {} WHERE true \
-         ON CONFLICT (workspace, customer, day, plan, entitlement, credit) DO UPDATE SET {set}",
-        dialect.rows("$2", &columns())
-    )
+/// Writes sums. `sum` makes a column's new value from the stored and the given one.
+async fn upsert(
+    tx: &mut Tx,
+    dialect: Dialect,
+    workspace: &str,
+    sums: &BTreeMap<Key<'_>, Sums>,
+    sum: impl Fn(&str) -> String,
+) -> Result<(), Error> {
+    let added = SUMS.iter().skip(1 + KEYS.len());
+    let set: Vec<String> = added.map(|(name, _)| format!("{name} = {}", sum(name))).collect();
+    let conflict = format!("ON CONFLICT (workspace, {}) DO UPDATE SET {}", KEYS.join(", "), set.join(", "));
+    let insert = Insert { table: "rollups", columns: &SUMS, conflict: &conflict };
+    let texts: Vec<[String; AMOUNTS.len()]> =
+        sums.values().map(|sums| sums.amounts.map(|amount| amount.to_string())).collect();
+    let rows: Vec<(&Key<'_>, &Sums, &[String; AMOUNTS.len()])> =
+        sums.iter().zip(&texts).map(|((key, sums), texts)| (key, sums, texts)).collect();
+    let cells = rows.iter().map(|(key, sums, [units, overhead, price, charge, covered, overage])| {
+        [
+            Cell::Text(workspace),
+            Cell::Text(key.customer),
+            Cell::Number(key.day),
+            Cell::Text(key.plan),
+            Cell::Text(key.entitlement),
+            Cell::Text(key.credit),
+            Cell::Number(sums.calls),
+            Cell::Text(units),
+            Cell::Text(overhead),
+            Cell::Text(price),
+            Cell::Text(charge),
+            Cell::Text(covered),
+            Cell::Text(overage),
+        ]
+    });
+    insert.rows(tx, dialect, cells).await?;
+    Ok(())
 }
 
 /// PostgreSQL adds decimals exactly, and locks the row while it does.
-async fn add_in_place(tx: &mut Tx, workspace: &str, sums: BTreeMap<Key<'_>, Sums>) -> Result<(), Error> {
-    let add = |name: &&str| {
-        format!("{name} = CAST(CAST(rollups.{name} AS NUMERIC) + CAST(excluded.{name} AS NUMERIC) AS TEXT)")
+async fn add_in_place(tx: &mut Tx, workspace: &str, sums: &BTreeMap<Key<'_>, Sums>) -> Result<(), Error> {
+    let add = |name: &str| match name {
+        "calls" => "rollups.calls + excluded.calls".to_owned(),
+        _ => format!("CAST(CAST(rollups.{name} AS NUMERIC) + CAST(excluded.{name} AS NUMERIC) AS TEXT)"),
     };
-    let set: Vec<String> =
-        AMOUNTS.iter().map(add).chain(["calls = rollups.calls + excluded.calls".to_owned()]).collect();
-    let rows: Vec<Row<'_>> = sums.iter().map(Row::of).collect();
-    let sql = upsert(Dialect::Postgres, &set.join(", "));
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&rows)).execute(&mut **tx).await?;
-    Ok(())
+    upsert(tx, Dialect::Postgres, workspace, sums, add).await
 }
 
 /// SQLite has no decimals, but one writer: what is read stays as it is until it is written.
 async fn add_here(tx: &mut Tx, workspace: &str, mut sums: BTreeMap<Key<'_>, Sums>) -> Result<(), Error> {
     let keys: Vec<&Key<'_>> = sums.keys().collect();
-    let names: Vec<String> = KEYS.iter().map(|key| format!("r.{key}")).collect();
-    let amounts: Vec<String> = AMOUNTS.iter().map(|amount| format!("r.{amount}")).collect();
     let on: Vec<String> = KEYS.iter().map(|key| format!("r.{key} = k.{key}")).collect();
-    let keyed: Vec<(&str, &str)> = columns().into_iter().take(KEYS.len()).collect();
-    let sql = format!(
-        "SELECT {}, r.calls, {} FROM {} AS k CROSS JOIN rollups AS r ON r.workspace = $1 AND {}",
-        names.join(", "),
-        amounts.join(", "),
-        Dialect::Sqlite.rows("$2", &keyed),
+    let given: Vec<String> = KEYS.iter().map(|key| format!("json_extract(value, '$.{key}') AS {key}")).collect();
+    let (keys_of, amounts_of) = (KEYS.join(", "), AMOUNTS.join(", "));
+    let stored = format!(
+        "SELECT r.* FROM (SELECT {} FROM json_each($2)) AS k CROSS JOIN rollups AS r ON r.workspace = $1 AND {}",
+        given.join(", "),
         on.join(" AND ")
     );
-    type Stored = (String, i64, String, String, String, i64, String, String, String, String, String, String);
-    let rows: Vec<Stored> =
-        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&keys)).fetch_all(&mut **tx).await?;
-    for (customer, day, plan, entitlement, credit, calls, units, overhead, price, charge, covered, overage) in &rows {
-        let key = Key { customer, day: *day, plan, entitlement, credit };
-        let Some(sums) = sums.get_mut(&key) else { continue };
-        let unreadable = |_| Error::new("database_corrupt", "a sum of the ledger is no number");
-        let mut stored = [Amount::ZERO; AMOUNTS.len()];
-        for (amount, text) in stored.iter_mut().zip([units, overhead, price, charge, covered, overage]) {
-            *amount = text.parse().map_err(unreadable)?;
+    let sql = Dialect::Sqlite.as_json(&format!("{keys_of}, calls, json_array({amounts_of})"), &stored);
+    let rows: String =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&keys)).fetch_one(&mut **tx).await?;
+    type Stored = (String, i64, String, String, String, i64, [Amount; AMOUNTS.len()]);
+    let rows: Vec<Stored> = listed(&rows)?;
+    for (customer, day, plan, entitlement, credit, calls, amounts) in &rows {
+        if let Some(sums) = sums.get_mut(&Key { customer, day: *day, plan, entitlement, credit }) {
+            sums.merge(*calls, *amounts)?;
         }
-        sums.merge(*calls, stored)?;
     }
-    let rows: Vec<Row<'_>> = sums.iter().map(Row::of).collect();
-    let set: Vec<String> =
-        AMOUNTS.iter().chain(["calls"].iter()).map(|name| format!("{name} = excluded.{name}")).collect();
-    let sql = upsert(Dialect::Sqlite, &set.join(", "));
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&rows)).execute(&mut **tx).await?;
-    Ok(())
+    upsert(tx, Dialect::Sqlite, workspace, &sums, |name| format!("excluded.{name}")).await
 }

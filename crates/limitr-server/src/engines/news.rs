@@ -150,11 +150,9 @@ async fn revoked_elsewhere(app: &App) -> Vec<String> {
         let mut tokens = answer.await.unwrap_or_default();
         tokens.sort_unstable();
         tokens.dedup();
-        for some in tokens.chunks(500) {
-            match tokens::revoked(&app.store, some).await {
-                Ok(found) => revoked.extend(found),
-                Err(error) => tracing::warn!(%error, "tokens in use could not be looked at"),
-            }
+        match tokens::revoked(&app.store, &tokens).await {
+            Ok(found) => revoked.extend(found),
+            Err(error) => tracing::warn!(%error, "tokens in use could not be looked at"),
         }
     }
     revoked

@@ -5,12 +5,32 @@ use std::collections::HashSet;
 
 use limitr_sync::{Commit, EngineRow, Found, Hub, Loaded, Work, Write};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
 
 use super::{ledger, news};
 use crate::error::Error;
-use crate::store::{Dialect, Store, Tx};
+use crate::store::{Cell, Dialect, Insert, Store, Tx};
 use crate::time::{Millis, now};
+
+const ENGINE: [(&str, &str); 6] = [
+    ("workspace", "TEXT"),
+    ("engine", "TEXT"),
+    ("through", "BIGINT"),
+    ("epoch", "BIGINT"),
+    ("sdk", "TEXT"),
+    ("seen_at", "BIGINT"),
+];
+
+const CUSTOMER: [(&str, &str); 6] = [
+    ("workspace", "TEXT"),
+    ("id", "TEXT"),
+    ("version", "BIGINT"),
+    ("record", "TEXT"),
+    ("created_at", "BIGINT"),
+    ("updated_at", "BIGINT"),
+];
+
+const ALIAS: [(&str, &str); 3] = [("workspace", "TEXT"), ("alt", "TEXT"), ("customer", "TEXT")];
 
 /// A work that is stored.
 pub(super) struct Stored {
@@ -105,14 +125,16 @@ async fn find(
     locks: &str,
 ) -> Result<Vec<Found>, Error> {
     let names = text(&names);
-    let sql = format!(
+    let found = format!(
         "SELECT id, version FROM customers WHERE workspace = $1 AND id IN \
          ({} UNION SELECT customer FROM aliases WHERE workspace = $1 AND alt IN ({})) ORDER BY id{locks}",
         dialect.listed("$2"),
         dialect.listed("$2")
     );
-    let rows: Vec<(String, i64)> =
-        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(names).fetch_all(&mut **tx).await?;
+    let sql = dialect.as_json("id, version", &found);
+    let rows: String =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(names).fetch_one(&mut **tx).await?;
+    let rows: Vec<(String, i64)> = listed(&rows)?;
     Ok(rows.into_iter().map(|(id, version)| Found { id, version }).collect())
 }
 
@@ -137,29 +159,42 @@ async fn write(
     at: Millis,
 ) -> Result<(), Error> {
     write_customers(&mut tx, dialect, workspace, &commit.customers, at).await?;
-    for row in &commit.engines {
-        // Two nodes that meet an engine for the first time at once: one of them fails, and finds it known then.
-        let sql = if known.contains(&row.engine) {
-            "UPDATE engines SET through = $3, epoch = $4, sdk = $5, seen_at = $6 WHERE workspace = $1 AND engine = $2"
-        } else {
-            "INSERT INTO engines (workspace, engine, through, epoch, sdk, seen_at) VALUES ($1, $2, $3, $4, $5, $6)"
-        };
-        sqlx::query(sql)
-            .bind(workspace)
-            .bind(&row.engine)
-            .bind(i64::try_from(row.through).unwrap_or(i64::MAX))
-            .bind(row.epoch)
-            .bind(&row.sdk)
-            .bind(at)
-            .execute(&mut *tx)
-            .await?;
-    }
+    write_engines(&mut tx, dialect, workspace, known, &commit.engines, at).await?;
     ledger::append(&mut tx, dialect, workspace, &commit.ledger, at).await?;
     if dialect == Dialect::Postgres {
         let changed: Vec<&str> = commit.customers.iter().map(|write| write.id.as_str()).collect();
         news::announce_customers(&mut tx, node, workspace, &changed).await?;
     }
     Ok(tx.commit().await?)
+}
+
+async fn write_engines(
+    tx: &mut Tx,
+    dialect: Dialect,
+    workspace: &str,
+    known: &HashSet<String>,
+    engines: &[EngineRow],
+    at: Millis,
+) -> Result<(), Error> {
+    let (met, new): (Vec<&EngineRow>, Vec<&EngineRow>) = engines.iter().partition(|row| known.contains(&row.engine));
+    let update = "ON CONFLICT (workspace, engine) DO UPDATE SET through = excluded.through, epoch = excluded.epoch, \
+                  sdk = excluded.sdk, seen_at = excluded.seen_at";
+    // Two nodes that meet an engine for the first time at once: one of them fails, and finds it known then.
+    for (rows, conflict) in [(met, update), (new, "")] {
+        let insert = Insert { table: "engines", columns: &ENGINE, conflict };
+        let rows = rows.into_iter().map(|row| {
+            [
+                Cell::Text(workspace),
+                Cell::Text(&row.engine),
+                Cell::Number(i64::try_from(row.through).unwrap_or(i64::MAX)),
+                Cell::Number(row.epoch),
+                Cell::Text(&row.sdk),
+                Cell::Number(at),
+            ]
+        });
+        insert.rows(tx, dialect, rows).await?;
+    }
+    Ok(())
 }
 
 async fn write_customers(
@@ -175,28 +210,25 @@ async fn write_customers(
         let sql = format!("DELETE FROM customers WHERE workspace = $1 AND id IN ({})", dialect.listed("$2"));
         sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&gone)).execute(&mut **tx).await?;
     }
-    let rows: Vec<Row<'_>> = customers.iter().filter_map(Row::of).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
+    let rows: Vec<(&str, i64, &str)> = customers
+        .iter()
+        .filter_map(|write| Some((write.id.as_str(), write.version, write.record.as_ref()?.get())))
+        .collect();
     // A version that is not the one that was read means that somebody else has written meanwhile.
-    let sql = format!(
-        "INSERT INTO customers (workspace, id, version, record, created_at, updated_at) \
-         SELECT $1, id, version, record, $3, $3 FROM {} WHERE true \
-         ON CONFLICT (workspace, id) DO UPDATE \
-         SET version = excluded.version, record = excluded.record, updated_at = excluded.updated_at \
-         WHERE customers.version = excluded.version - 1",
-        dialect.rows("$2", &[("id", "TEXT"), ("version", "BIGINT"), ("record", "TEXT")])
-    );
-    let written = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(workspace)
-        .bind(text(&rows))
-        .bind(at)
-        .execute(&mut **tx)
-        .await?
-        .rows_affected();
+    let insert = Insert {
+        table: "customers",
+        columns: &CUSTOMER,
+        conflict: "ON CONFLICT (workspace, id) DO UPDATE \
+                   SET version = excluded.version, record = excluded.record, updated_at = excluded.updated_at \
+                   WHERE customers.version = excluded.version - 1",
+    };
+    let cells = rows.iter().map(|(id, version, record)| {
+        let record = Cell::Text(record);
+        [Cell::Text(workspace), Cell::Text(id), Cell::Number(*version), record, Cell::Number(at), Cell::Number(at)]
+    });
+    let written = insert.rows(tx, dialect, cells).await?;
     if written != rows.len() as u64 {
-        return Err(Error::new("database_busy", "customers were changed by another node at the same time"));
+        return Err(Error::new("database_conflict", "customers were changed by another node at the same time"));
     }
     write_aliases(tx, dialect, workspace, customers).await
 }
@@ -209,29 +241,17 @@ async fn write_aliases(tx: &mut Tx, dialect: Dialect, workspace: &str, customers
     }
     let sql = format!("DELETE FROM aliases WHERE workspace = $1 AND customer IN ({})", dialect.listed("$2"));
     sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&ids)).execute(&mut **tx).await?;
-    let pairs = ids.iter().zip(alts).flat_map(|(id, alts)| alts.iter().map(move |alt| json!({"alt": alt, "id": id})));
-    let pairs: Vec<Value> = pairs.collect();
-    let sql = format!(
-        "INSERT INTO aliases (workspace, alt, customer) SELECT $1, alt, id FROM {} WHERE true",
-        dialect.rows("$2", &[("alt", "TEXT"), ("id", "TEXT")])
-    );
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&pairs)).execute(&mut **tx).await?;
+    let pairs: Vec<(&str, &str)> =
+        ids.iter().zip(alts).flat_map(|(id, alts)| alts.iter().map(|alt| (alt.as_str(), id.as_str()))).collect();
+    let insert = Insert { table: "aliases", columns: &ALIAS, conflict: "" };
+    let rows = pairs.iter().map(|(alt, id)| [Cell::Text(workspace), Cell::Text(alt), Cell::Text(id)]);
+    insert.rows(tx, dialect, rows).await?;
     Ok(())
 }
 
-/// A customer's row, written as JSON.
-#[derive(Serialize)]
-struct Row<'a> {
-    id: &'a str,
-    version: i64,
-    record: &'a str,
-}
-
-impl<'a> Row<'a> {
-    fn of(write: &'a Write) -> Option<Self> {
-        let record = write.record.as_ref()?;
-        Some(Self { id: &write.id, version: write.version, record: record.get() })
-    }
+/// What [`Dialect::as_json`] gave.
+pub(super) fn listed<T: DeserializeOwned>(rows: &str) -> Result<Vec<T>, Error> {
+    serde_json::from_str(rows).map_err(|error| Error::new("database_corrupt", format!("a stored value: {error}")))
 }
 
 /// What statements are given lists as.

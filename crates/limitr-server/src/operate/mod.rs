@@ -1,6 +1,7 @@
 //! Running it: logs, health, sweeping, backups, the first start.
 
 pub(crate) mod backup;
+pub(crate) mod checkpoint;
 pub(crate) mod dev;
 pub(crate) mod health;
 pub(crate) mod logging;

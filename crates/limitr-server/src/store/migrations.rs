@@ -1,4 +1,6 @@
 //! The tables, version by version. A version that has been released never changes; the next one is another file.
+//!
+//! `{identity}` in them is what the database calls a key that it counts up itself.
 
 use sqlx::{AssertSqlSafe, Executor as _};
 
@@ -10,18 +12,12 @@ use crate::time::{Millis, now};
 struct Migration {
     version: i64,
     name: &'static str,
-    sqlite: &'static str,
-    postgres: &'static str,
+    sql: &'static str,
 }
 
 macro_rules! migration {
     ($version:literal, $name:literal) => {
-        Migration {
-            version: $version,
-            name: $name,
-            sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
-            postgres: include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
-        }
+        Migration { version: $version, name: $name, sql: include_str!(concat!("../../migrations/", $name, ".sql")) }
     };
 }
 
@@ -56,8 +52,8 @@ pub(super) async fn run(tx: &mut Tx, dialect: Dialect, up_to: Option<i64>) -> Re
         return Err(Error::new("database_newer", message).hint_at("a newer limitr has used it: run that one"));
     }
     for migration in ALL.iter().filter(|migration| up_to.is_none_or(|most| migration.version <= most)) {
-        let sql = dialect.of(migration.sqlite, migration.postgres);
-        let hash = secret::hash(sql);
+        let sql = migration.sql.replace("{identity}", dialect.identity());
+        let hash = secret::hash(&sql);
         match applied.iter().find(|(version, _)| *version == migration.version) {
             Some((_, known)) if *known == hash => {}
             Some(_) => {

@@ -16,13 +16,18 @@
 mod bound;
 pub(crate) mod dialect;
 mod fault;
+mod insert;
 mod migrations;
 mod open;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::{Any, AnyPool, Executor as _, Transaction};
 
 pub(crate) use self::bound::Bound;
 pub(crate) use self::dialect::Dialect;
+pub(crate) use self::insert::{Cell, Insert};
 pub(crate) use self::migrations::latest;
 use crate::config::Config;
 use crate::error::Error;
@@ -36,6 +41,8 @@ pub(crate) struct Store {
     dialect: Dialect,
     writer: AnyPool,
     reader: AnyPool,
+    /// Whether anything may have been written since the last checkpoint.
+    written: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -71,7 +78,16 @@ impl Store {
     /// A transaction that may write. On SQLite it is the only one. On PostgreSQL others run beside it: what is read to be
     /// changed is locked first, by an update that changes nothing.
     pub(crate) async fn begin_write(&self) -> sqlx::Result<Tx> {
+        self.written.store(true, Ordering::Relaxed);
         self.writer.begin_with(self.dialect.begin_write()).await
+    }
+
+    /// Folds SQLite's log into its file, as far as nobody is in the way. Commits go on meanwhile.
+    pub(crate) async fn checkpoint(&self) -> sqlx::Result<()> {
+        if self.dialect == Dialect::Sqlite && self.written.swap(false, Ordering::Relaxed) {
+            self.reader.execute("PRAGMA wal_checkpoint(PASSIVE)").await?;
+        }
+        Ok(())
     }
 
     /// For single statements that only read.

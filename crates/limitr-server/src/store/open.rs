@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -21,9 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the first connection may take: longer, so that it is SQLite itself that says it is locked.
 const FIRST: Duration = Duration::from_secs(10);
 
-/// Every commit is on the disk when it returns: what is acknowledged is not lost.
+/// Every commit is on the disk when it returns: what is acknowledged is not lost. Pages that a commit changes stay in memory
+/// until then (64 MiB). The log is folded into the file beside the commits: see [`Store::checkpoint`]; only one that has
+/// become long (64 MiB) is by a commit.
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;";
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; \
+     PRAGMA wal_autocheckpoint = 16384;";
 const SQLITE_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;";
 /// A statement that hangs holds locks; a node that is gone in the middle of one as well.
 const POSTGRES: &str = "SET statement_timeout = '60s'; SET lock_timeout = '20s'; \
@@ -40,11 +43,11 @@ pub(super) async fn connect(config: &Config, create: bool) -> Result<Store, Erro
             let mode = if create { "rwc" } else { "rw" };
             let writer = pool(&sqlite_url(&file, mode), 1, SQLITE_WRITER, false).await?;
             let reader = pool(&sqlite_url(&file, "rw"), READERS, SQLITE_READER, false).await?;
-            Ok(Store { dialect: Dialect::Sqlite, writer, reader })
+            Ok(Store { dialect: Dialect::Sqlite, writer, reader, written: Arc::default() })
         }
         (None, Some(address)) => {
             let pool = pool(address.reveal(), POSTGRES_CONNECTIONS, POSTGRES, true).await?;
-            Ok(Store { dialect: Dialect::Postgres, writer: pool.clone(), reader: pool })
+            Ok(Store { dialect: Dialect::Postgres, writer: pool.clone(), reader: pool, written: Arc::default() })
         }
         (None, None) => Err(Error::new("invalid_config", "no database is named").at("database")),
     }
