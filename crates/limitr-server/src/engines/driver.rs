@@ -336,6 +336,7 @@ impl Driver {
     fn send(&mut self, session: SessionId, what: Outbound) {
         let Some(connection) = self.connections.get(&session) else { return };
         if connection.outbound.try_send(what).is_err() {
+            connection.backlog.cut();
             self.hub.close(session);
             self.disconnect(session);
         }

@@ -13,6 +13,7 @@ use limitr_sync::{FromEngine, MAX_FRAME, SyncError};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -37,9 +38,16 @@ const BUFFER: usize = 8 << 10;
 pub(super) struct Backlog {
     own: Semaphore,
     all: Arc<Semaphore>,
+    /// Ends the connection at once, whatever it is waiting for.
+    cut: CancellationToken,
 }
 
 impl Backlog {
+    /// The hub wants nothing more from this engine, nor has it anything to say.
+    pub(super) fn cut(&self) {
+        self.cut.cancel();
+    }
+
     /// Waits until a frame of this size may be passed on.
     async fn take(&self, bytes: usize) -> Option<()> {
         let weight = u32::try_from(weight(bytes)).ok()?;
@@ -105,7 +113,11 @@ async fn serve(app: Arc<App>, token: Valid, socket: WebSocket) {
     let _open = app.tasks.token();
     let session = app.engines.session();
     let (outbound, frames) = mpsc::channel(WAITING);
-    let backlog = Arc::new(Backlog { own: Semaphore::new(BACKLOG_OF_ONE), all: Arc::clone(&app.engines.backlog) });
+    let backlog = Arc::new(Backlog {
+        own: Semaphore::new(BACKLOG_OF_ONE),
+        all: Arc::clone(&app.engines.backlog),
+        cut: CancellationToken::new(),
+    });
     let open = Command::Open { session, token: token.id, outbound, backlog: Arc::clone(&backlog) };
     let Ok(hub) = app.engines.hub(&token.workspace) else { return };
     if hub.send(open).await.is_err() {
@@ -118,6 +130,7 @@ async fn serve(app: Arc<App>, token: Valid, socket: WebSocket) {
     tokio::select! {
         // The hub has closed it, or it takes nothing any more.
         () = &mut write => {}
+        () = backlog.cut.cancelled() => {}
         refused = &mut read => {
             if let Some(error) = refused {
                 tracing::debug!(session, code = error.code, "a connection was refused");

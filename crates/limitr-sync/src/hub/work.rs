@@ -183,7 +183,16 @@ impl Hub {
         for loaded in &customers {
             self.limitr.forget_customer(&loaded.id);
         }
-        customers.into_iter().filter_map(|loaded| self.load_one(work, loaded).err()).collect()
+        let mut unreadable = Vec::new();
+        for loaded in customers {
+            let id = loaded.id.clone();
+            if let Err(error) = self.load_one(work, loaded) {
+                // Not one that was removed here: it stays in the store as it is.
+                self.cache.remove(&id);
+                unreadable.push(error);
+            }
+        }
+        unreadable
     }
 
     fn load_one(&mut self, work: &mut Work, loaded: Loaded) -> Result<(), limitr::Error> {
@@ -210,9 +219,8 @@ impl Hub {
         for alt in &customer.alt_ids {
             let Some(other) = self.limitr.customer(alt).filter(|other| other.id != customer.id) else { continue };
             self.limitr.forget_customer(&other.id);
-            if work.known.remove(&*other.id) {
-                work.want(&other.id);
-            }
+            work.known.remove(&*other.id);
+            work.want(&other.id);
         }
     }
 

@@ -138,7 +138,10 @@ impl Engine {
         }
         match rng.u8(..) {
             0..150 => drop(self.limitr.allow(customer, "chat", rng.i64(1..9))),
-            150..190 => drop(self.limitr.allow(customer, "images", rng.i64(1..4))),
+            150..178 => drop(self.limitr.allow(customer, "images", rng.i64(1..4))),
+            // Few names that often change hands.
+            178..184 => drop(self.limitr.add_alt_id(customer, &format!("alt{}", rng.u8(..2)))),
+            184..190 => drop(self.limitr.remove_alt_id(customer, &format!("alt{}", rng.u8(..2)))),
             190..200 => drop(self.limitr.allow(customer, "shared", rng.i64(1..4))),
             200..210 => drop(self.limitr.decrement(customer, "chat")),
             210..216 => {

@@ -9,6 +9,8 @@ pub struct Store {
     pub customers: BTreeMap<String, (i64, String, Vec<String>)>,
     pub engines: BTreeMap<String, EngineRow>,
     pub ledger: Vec<LedgerLine>,
+    /// Customers that were removed.
+    pub removed: HashSet<String>,
 }
 
 impl Store {
@@ -41,7 +43,10 @@ impl Store {
     pub fn commit(&mut self, commit: &Commit) {
         for write in &commit.customers {
             let before = self.customers.remove(&write.id);
-            let Some(record) = &write.record else { continue };
+            let Some(record) = &write.record else {
+                self.removed.insert(write.id.clone());
+                continue;
+            };
             if let Some((version, ..)) = &before {
                 assert_eq!(write.version, version + 1, "a version of {} was overwritten", write.id);
             }

@@ -12,7 +12,7 @@ use super::engine::Engine;
 use super::node::Node;
 use super::store::Store;
 
-pub const INVARIANTS: [&str; 7] = [
+pub const INVARIANTS: [&str; 8] = [
     "the ledger has every use that was acknowledged, and every use that its engine kept over a restart",
     "it has none of them twice, none that never happened, and each exactly as it happened",
     "meters say what the ledger adds up to",
@@ -20,6 +20,7 @@ pub const INVARIANTS: [&str; 7] = [
     "every outbox is empty once all are connected, and nothing honest was refused",
     "an acknowledgement is never given before the commit, nor taken back",
     "no version of a customer is overwritten without having been read",
+    "no customer is gone that nobody has removed",
 ];
 
 const POLICY: &str = r#"
@@ -522,6 +523,7 @@ impl World {
         }
         assert!(lines.is_empty(), "lines of what never happened: {:?}", lines.keys().collect::<Vec<_>>());
         if self.calm {
+            assert!(self.store.removed.is_empty(), "gone, and nobody removed them: {:?}", self.store.removed);
             self.check_sums();
         }
         self.check_copies();

@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use super::balances::CallCap;
 use super::effects::Effect;
+use super::reservations::take_hold;
 use super::{Limitr, announce};
 use crate::decide::{self, Decided, Recorder, Request, Silent, Step, Trace, Wish};
 use crate::policy::Compiled;
-use crate::state::{CALLER, Cap, Locked, Replay, digest};
+use crate::state::{CALLER, Cap, Hold, Locked, Replay, digest};
 use crate::{Amount, Decision, Denial, Error, Event, Quantity};
 
 /// A call with everything that can be said about it.
@@ -137,6 +138,15 @@ impl<'a> Call<'a> {
     }
 }
 
+/// What came of a call.
+pub(super) struct Enforced {
+    pub(super) decision: Decision,
+    /// The hold that it dropped.
+    pub(super) dropped: Option<Hold>,
+    /// Whether the same call was counted before, under its key.
+    pub(super) again: bool,
+}
+
 impl Limitr {
     /// Decides whether `customer` may consume `value` of `entitlement`, and meters it in the same operation.
     ///
@@ -182,19 +192,34 @@ impl Limitr {
     /// `idempotency_mismatch` when the key was used for another call, `unknown_credit` or `refused_cap` for a cap of the
     /// call that cannot be used. Nothing is changed.
     pub fn allow_with(&self, call: Call<'_>) -> Result<Decision, Error> {
+        self.enforce(&call, None).map(|enforced| enforced.decision)
+    }
+
+    /// Decides and counts, and drops a hold in the same step: its room goes to nobody in between.
+    pub(super) fn enforce(&self, call: &Call<'_>, hold: Option<&str>) -> Result<Enforced, Error> {
         let now = self.clock.now();
         let caps = self.call_caps(&call.caps, now)?;
         let fingerprint = call.key.map(|_| call.fingerprint());
-        let Some(request) = request(&call, &caps) else { return Ok(Decision::denied(Denial::InvalidValue)) };
+        let denied = |reason, dropped| Enforced { decision: Decision::denied(reason), dropped, again: false };
+        let Some(request) = request(call, &caps) else {
+            let dropped = hold.and_then(|hold| self.drop_hold(call.customer, call.entitlement, hold));
+            return Ok(denied(Denial::InvalidValue, dropped));
+        };
         let heard = self.heard();
         let mut events = Vec::new();
         let outcome = self.store.enter(call.customer, |policy, people| {
             if let (Some(key), Some(fingerprint)) = (call.key, &fingerprint) {
                 let known = people.caller().and_then(|caller| caller.replays.as_ref()?.get(key, now));
                 if let Some(replay) = known {
-                    return if replay.call == *fingerprint { Ok(replay.decision.clone()) } else { Err(mismatch(key)) };
+                    // A retry drops no other hold.
+                    let decision = replay.decision.clone();
+                    return match replay.call == *fingerprint {
+                        true => Ok(Enforced { decision, dropped: None, again: true }),
+                        false => Err(mismatch(key)),
+                    };
                 }
             }
+            let dropped = hold.and_then(|hold| take_hold(policy, people, call.entitlement, hold));
             let heard = heard && !call.silent;
             let decision = self.commit(policy, people, &request, || now, heard, &mut events);
             if let (Some(key), Some(fingerprint), true) = (call.key, fingerprint, decision.allowed)
@@ -203,10 +228,10 @@ impl Limitr {
                 let replay = Replay { at: now, call: fingerprint, decision: decision.clone() };
                 caller.replays.get_or_insert_default().insert(key.into(), replay);
             }
-            Ok(decision)
+            Ok(Enforced { decision, dropped, again: false })
         });
         self.tell(events);
-        outcome.unwrap_or(Ok(Decision::denied(Denial::UnknownCustomer)))
+        outcome.unwrap_or_else(|| Ok(denied(Denial::UnknownCustomer, None)))
     }
 
     /// [`Limitr::check`] with options; the idempotency key is not looked at.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Limitr;
-use super::enforce::Call;
+use super::enforce::{Call, Enforced};
 use crate::decide::{Decided, Request, Silent, Site, Wish, cost, decide, limit_in_force, owner_of, plan_of};
 use crate::logic::Person;
 use crate::policy::{Compiled, CompiledEntitlement, Unit};
@@ -261,22 +261,11 @@ impl Limitr {
     /// As [`Limitr::allow_with`].
     pub fn settle(&self, settle: Settle<'_>) -> Result<crate::Decision, Error> {
         let Settle { call, hold } = settle;
-        if let Some(key) = call.key {
-            // A retry of a settled call must not drop another hold or learn again.
-            let now = self.clock.now();
-            let settled = self.store.with(call.customer, |customer| {
-                customer.replays.as_ref().is_some_and(|replays| replays.get(key, now).is_some())
-            });
-            if settled == Some(true) {
-                return self.allow_with(call);
-            }
-        }
-        // A lapsed hold may or may not have been swept: it counts as unknown either way.
         let now = self.clock.now();
-        let dropped = hold.and_then(|hold| self.drop_hold(call.customer, call.entitlement, hold));
+        let Enforced { decision, dropped, again } = self.enforce(&call, hold)?;
+        // A lapsed hold may or may not have been swept: it counts as unknown either way.
         let dropped = dropped.filter(|hold| now < hold.expires_on);
-        let decision = self.allow_with(call.clone())?;
-        if decision.allowed {
+        if decision.allowed && !again {
             let basis = Basis { basis: None, segment: None, context: call.data.as_ref() };
             if let Wish::Units(value) = call.wish {
                 self.learn(call.customer, call.entitlement, &value, call.overhead.as_ref(), &basis, dropped.as_ref());
@@ -306,14 +295,8 @@ impl Limitr {
         self.learn(customer, entitlement, &value, overhead.as_ref(), &basis, None)
     }
 
-    fn drop_hold(&self, customer: &str, entitlement: &str, hold: &str) -> Option<Hold> {
-        let policy = self.current_policy();
-        let dropped = self.store.enter(customer, |_, people| {
-            let owner = owner(&policy, people, entitlement)?;
-            let meter = people.get_mut(owner)?.meters.get_mut(entitlement)?;
-            meter.more.as_mut()?.holds.remove(hold)
-        });
-        dropped.flatten()
+    pub(super) fn drop_hold(&self, customer: &str, entitlement: &str, hold: &str) -> Option<Hold> {
+        self.store.enter(customer, |policy, people| take_hold(policy, people, entitlement, hold)).flatten()
     }
 
     fn predict(
@@ -428,6 +411,13 @@ impl Basis<'_> {
         let segment = segment.filter(|segment| !segment.is_empty()).unwrap_or(ALL);
         (basis.filter(|basis| basis.is_finite() && *basis > 0.0), segment)
     }
+}
+
+/// Takes a hold off the meter that it is on.
+pub(super) fn take_hold(policy: &Compiled, people: &mut Locked<'_, '_>, entitlement: &str, hold: &str) -> Option<Hold> {
+    let owner = owner(policy, people, entitlement)?;
+    let meter = people.get_mut(owner)?.meters.get_mut(entitlement)?;
+    meter.more.as_mut()?.holds.remove(hold)
 }
 
 fn owner(policy: &Compiled, people: &Locked<'_, '_>, entitlement: &str) -> Option<usize> {
