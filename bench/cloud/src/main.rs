@@ -81,15 +81,18 @@ async fn measure_all(plan: &Plan) {
     if plan.wants("fetch") {
         table.add("first fetch of a customer", &fetches(&sqlite, 1000).await);
     }
+    sqlite.stop().await;
     if plan.wants("idle") {
+        // One that keeps nothing of what it did before.
+        let sqlite = Server::start(Database::sqlite(), 1).await;
         let found = idle(&sqlite, plan.idle).await;
         table.say(
             &format!("{} idle connections", plan.idle),
             &format!("{:.0} MB more, {:.0} MB in all", found.more, found.all),
         );
         table.add("a publication reaches all of them", &found.publication);
+        sqlite.stop().await;
     }
-    sqlite.stop().await;
     if let Some(url) = &plan.postgres {
         for nodes in [1, 2] {
             let postgres = Server::start(Database::postgres(url).await, nodes).await;
