@@ -437,13 +437,15 @@ impl Link {
             let names = || held.alt_ids.iter().map(|alt| &**alt).chain([id.as_str()]);
             !(self.releasing.contains(*id) || names().any(|name| refs.contains(name) || busy.contains(name)))
         };
-        let mut spare: Vec<(u64, String)> =
-            self.held.iter().filter(spare).map(|(id, held)| (held.used, id.clone())).collect();
+        let spare = self.held.iter().filter(spare).filter(|(id, _)| !limitr.has_reservations(id));
+        // One with keys comes last: without them a retry would count again.
+        let mut spare: Vec<(bool, u64, String)> =
+            spare.map(|(id, held)| (limitr.has_keys(id), held.used, id.clone())).collect();
         spare.sort_unstable();
         // A tenth at a time, or every customer that comes would cost a search.
         let most = self.options.held - self.options.held / 10;
         spare.truncate(self.held.len().saturating_sub(most));
-        let gone: Vec<String> = spare.into_iter().map(|(_, id)| id).collect();
+        let gone: Vec<String> = spare.into_iter().map(|(.., id)| id).collect();
         for customer in &gone {
             self.forget(limitr, customer);
         }

@@ -116,6 +116,47 @@ fn an_engine_holds_so_many_customers() {
     assert_eq!(ended(&work_on(&mut hub, &mut stored)).as_deref(), Some("too_many_customers"));
 }
 
+#[test]
+fn an_engine_lets_go_of_those_used_longest_ago() {
+    let policy = json!({"credits": {"c": {}}, "plans": {"p": {"default": true, "entitlements":
+        {"api": {"limit": {"credit": "c", "value": 100}}}}}});
+    let limitr =
+        Limitr::builder().clock(ManualClock::new(1)).ids(SequentialIds::default()).policy_value(&policy).unwrap();
+    limitr.keep_log();
+    let mut link = Link::new(LinkOptions { engine: "e".into(), held: 10, ..LinkOptions::default() }, 0);
+    link.poll(&limitr, 0);
+    link.opened(0);
+    let told = |link: &mut Link, record: Value| {
+        link.received(&limitr, &json!({"type": "customer", "through": 2, "record": record}).to_string(), 0);
+        link.poll(&limitr, 0)
+    };
+    link.received(&limitr, r#"{"type":"welcome","protocol":1,"through":0}"#, 0);
+    told(&mut link, json!({"id": "c0"}));
+    told(&mut link, json!({"id": "c1"}));
+    told(&mut link, json!({"id": "c2"}));
+    told(&mut link, json!({"id": "c3"}));
+    let reserved = limitr.reserve(limitr::Reserve::new("c0", "api").value(1));
+    assert!(reserved.is_some());
+    let keyed = limitr::Call::new("c1", "api").value(1).idempotency_key("once");
+    assert!(limitr.allow_with(keyed).unwrap().allowed && limitr.allow("c3", "api", 1).allowed);
+    link.poll(&limitr, 50);
+    link.received(&limitr, r#"{"type":"ack","through":2}"#, 50);
+    for number in 4..10 {
+        let actions = told(&mut link, json!({"id": format!("c{number}"), "refs": ["c2"]}));
+        assert_eq!(actions, [], "there is room");
+    }
+    // Not the one that is referred to, nor the one that is reserved for; those with keys after the others.
+    let actions = told(&mut link, json!({"id": "c10", "refs": ["c2"]}));
+    assert_eq!(actions, [Action::Send(r#"{"type":"release","customers":["c3","c4"]}"#.into())]);
+    assert!(limitr.has_customer("c1") && !limitr.has_customer("c3") && !limitr.has_customer("c4"));
+    // What was on its way is out of date by the time that the server has let go, what comes later is not.
+    told(&mut link, json!({"id": "c3"}));
+    assert!(!limitr.has_customer("c3"));
+    link.received(&limitr, r#"{"type":"released","customers":["c3","c4"]}"#, 60);
+    told(&mut link, json!({"id": "c3"}));
+    assert!(limitr.has_customer("c3"));
+}
+
 /// One that the store does not take is left out, and its sender told, so that the others come to their turn.
 #[test]
 fn what_cannot_be_stored_holds_up_nobody() {

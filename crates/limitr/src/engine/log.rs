@@ -385,6 +385,24 @@ impl Limitr {
         self.store.remove(id).is_some()
     }
 
+    /// Whether a customer has live reservations, which no other engine knows of: to forget it would lose what they are
+    /// settled with.
+    #[must_use]
+    pub fn has_reservations(&self, customer: &str) -> bool {
+        let now = self.clock.now();
+        let live = |customer: &Customer| customer.meters.values().any(|meter| meter.holds(now).next().is_some());
+        self.store.look(customer, live) == Some(true)
+    }
+
+    /// Whether calls of a customer were counted under keys that still hold ([`Call::idempotency_key`](crate::Call::idempotency_key)), which no
+    /// other engine knows of: to forget it would count a retry again.
+    #[must_use]
+    pub fn has_keys(&self, customer: &str) -> bool {
+        let now = self.clock.now();
+        let live = |customer: &Customer| customer.replays.as_ref().is_some_and(|replays| replays.any(now));
+        self.store.look(customer, live) == Some(true)
+    }
+
     fn unseen(&self, unseen: impl FnOnce(Vec<Entry>) -> Option<Vec<Effect>>) -> Option<Vec<Effect>> {
         let taken = {
             let mut waiting = self.log.lock();

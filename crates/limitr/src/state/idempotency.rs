@@ -60,6 +60,11 @@ impl Replays {
         self.by_key.get(key).filter(|replay| fresh(replay, now))
     }
 
+    /// Whether any outcome is not too old.
+    pub(crate) fn any(&self, now: i64) -> bool {
+        self.order.back().is_some_and(|newest| self.get(newest, now).is_some())
+    }
+
     /// Remembers an outcome, forgetting those too old and, when full, the oldest.
     pub(crate) fn insert(&mut self, key: Name, replay: Replay) {
         while let Some(oldest) = self.order.front() {
