@@ -10,10 +10,10 @@ import { project, run, TARBALL } from './support.ts';
  * What a user downloads, in bytes. Without expressions and their pattern matching it was 400,000, without the connection to
  * a server 470,000.
  */
-const COMPRESSED_LIMIT = 530_000;
+const COMPRESSED_LIMIT = 535_000;
 
 /** The same with the Stof runtime in it, in bytes. */
-const STOF_LIMIT = 2_120_000;
+const STOF_LIMIT = 2_130_000;
 
 const listing = (await run('tar', ['tzf', TARBALL])).trim().split('\n');
 const files = listing.map((file) => file.replace(/^package\//, ''));
