@@ -100,6 +100,8 @@ pub struct Link {
     held: BTreeMap<String, Held>,
     /// Those that it is still to hear that it need not: what it says of them before it has is not meant to last.
     releasing: BTreeSet<String>,
+    /// How many may be held before it is worth looking again for some to let go of.
+    crowded: usize,
     /// Counts polls: what is used now is used later than what was used then.
     turn: u64,
     /// Names asked for and not answered.
@@ -168,6 +170,7 @@ impl Link {
             state: State::Down { retry: now },
             held: outbox.entries().filter_map(operated_on).map(|customer| (customer, Held::default())).collect(),
             releasing: BTreeSet::new(),
+            crowded: 0,
             turn: 0,
             outbox,
             asked: BTreeSet::new(),
@@ -428,7 +431,7 @@ impl Link {
 
     /// Lets go of customers that were not used for long, where there are too many.
     fn release(&mut self, limitr: &Limitr, actions: &mut Vec<Action>) {
-        if self.held.len() <= self.options.held {
+        if self.held.len() <= self.options.held.max(self.crowded) {
             return;
         }
         let busy = self.outbox.customers();
@@ -444,7 +447,10 @@ impl Link {
         spare.sort_unstable();
         // A tenth at a time, or every customer that comes would cost a search.
         let most = self.options.held - self.options.held / 10;
-        spare.truncate(self.held.len().saturating_sub(most));
+        let wanted = self.held.len().saturating_sub(most);
+        // Nor should every one that comes while nobody can go.
+        self.crowded = if spare.len() < wanted { self.held.len() + self.options.held / 100 } else { 0 };
+        spare.truncate(wanted);
         let gone: Vec<String> = spare.into_iter().map(|(.., id)| id).collect();
         for customer in &gone {
             self.forget(limitr, customer);
