@@ -1,7 +1,7 @@
 //! What the server has not stored yet, in a form that a program can keep.
 
 use limitr::Entry;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::error::Error;
 
@@ -38,8 +38,7 @@ impl Unsent {
     /// As JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let limitr_sync::Unsent { engine, acknowledged, entries, unnumbered } = &self.0;
-        json!({"engine": engine, "acknowledged": acknowledged, "entries": entries, "unnumbered": unnumbered})
+        self.0.to_json()
     }
 
     /// Reads what [`Unsent::to_json`] gave.

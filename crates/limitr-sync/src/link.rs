@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use limitr::{Customer, Entry, Format, Limitr};
+use serde_json::{Value, json};
 
 use crate::error::{Refusal, SyncError};
 use crate::frame::{FromServer, Hello, MAX_HELD, MAX_NAMES, PROTOCOL, PolicyVersion, hello_text, names_text};
@@ -61,6 +62,15 @@ pub struct Unsent {
     pub entries: Vec<Entry>,
     /// How many of the last of them have no number yet: they happened after a start that the server has not greeted.
     pub unnumbered: usize,
+}
+
+impl Unsent {
+    /// As JSON, with its fields' names.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let Self { engine, acknowledged, entries, unnumbered } = self;
+        json!({"engine": engine, "acknowledged": acknowledged, "entries": entries, "unnumbered": unnumbered})
+    }
 }
 
 /// What the program around a link has to do.

@@ -45,6 +45,16 @@ fn hub(options: HubOptions) -> Hub {
     hub
 }
 
+/// An engine that keeps its log.
+fn engine() -> Limitr {
+    let policy = json!({"credits": {"c": {}}, "plans": {"p": {"default": true, "entitlements":
+        {"api": {"limit": {"credit": "c", "value": 100}}}}}});
+    let limitr =
+        Limitr::builder().clock(ManualClock::new(1)).ids(SequentialIds::default()).policy_value(&policy).unwrap();
+    limitr.keep_log();
+    limitr
+}
+
 /// Does everything that waits, with nothing stored before.
 fn work(hub: &mut Hub) -> Vec<Out> {
     work_on(hub, &mut BTreeMap::new())
@@ -118,11 +128,7 @@ fn an_engine_holds_so_many_customers() {
 
 #[test]
 fn an_engine_lets_go_of_those_used_longest_ago() {
-    let policy = json!({"credits": {"c": {}}, "plans": {"p": {"default": true, "entitlements":
-        {"api": {"limit": {"credit": "c", "value": 100}}}}}});
-    let limitr =
-        Limitr::builder().clock(ManualClock::new(1)).ids(SequentialIds::default()).policy_value(&policy).unwrap();
-    limitr.keep_log();
+    let limitr = engine();
     let mut link = Link::new(LinkOptions { engine: "e".into(), held: 10, ..LinkOptions::default() }, 0);
     link.poll(&limitr, 0);
     link.opened(0);
@@ -200,12 +206,8 @@ fn the_silent_are_asked_then_let_go() {
 
 #[test]
 fn an_engine_is_so_far_ahead_of_its_server_at_most() {
-    let policy = json!({"credits": {"c": {}}, "plans": {"p": {"default": true, "entitlements":
-        {"api": {"limit": {"credit": "c", "value": 100}}}}}});
-    let limitr =
-        Limitr::builder().clock(ManualClock::new(1)).ids(SequentialIds::default()).policy_value(&policy).unwrap();
+    let limitr = engine();
     limitr.create_customer(NewCustomer::new("ann")).unwrap();
-    limitr.keep_log();
     let mut link = Link::new(LinkOptions { engine: "e".into(), unsent: 1000, ..LinkOptions::default() }, 0);
     let mut made: u64 = 0;
     while !link.is_full() {
@@ -222,11 +224,7 @@ fn an_engine_is_so_far_ahead_of_its_server_at_most() {
 /// Data that does not fit is left out of the entry, which counts all the same; an operation that does not fit is refused.
 #[test]
 fn what_does_not_fit_into_a_frame_does_not_stop_the_rest() {
-    let policy = json!({"credits": {"c": {}}, "plans": {"p": {"default": true, "entitlements":
-        {"api": {"limit": {"credit": "c", "value": 100}}}}}});
-    let limitr =
-        Limitr::builder().clock(ManualClock::new(1)).ids(SequentialIds::default()).policy_value(&policy).unwrap();
-    limitr.keep_log();
+    let limitr = engine();
     let mut link = Link::new(LinkOptions { engine: "e".into(), ..LinkOptions::default() }, 0);
     link.poll(&limitr, 0);
     link.opened(0);

@@ -104,10 +104,7 @@ impl Link {
 
     /// What the server has not stored yet, as JSON to be kept.
     pub fn unsent(&self) -> String {
-        let Unsent { engine, acknowledged, entries, unnumbered } = self.0.unsent();
-        let unsent =
-            json!({"engine": engine, "acknowledged": acknowledged, "entries": entries, "unnumbered": unnumbered});
-        unsent.to_string()
+        self.0.unsent().to_json().to_string()
     }
 
     fn act(&mut self, engine: &Engine, mut actions: Vec<Action>, even: f64, now: f64) -> String {

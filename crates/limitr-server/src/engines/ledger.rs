@@ -30,33 +30,8 @@ struct Sums {
 /// Columns of amounts, in the order of [`Sums::amounts`].
 const AMOUNTS: [&str; 6] = ["units", "overhead", "price", "charge", "covered", "overage"];
 
-const LINE: [(&str, &str); 9] = [
-    ("workspace", "TEXT"),
-    ("at", "BIGINT"),
-    ("stored_at", "BIGINT"),
-    ("engine", "TEXT"),
-    ("entry", "BIGINT"),
-    ("customer", "TEXT"),
-    ("entitlement", "TEXT"),
-    ("effect", "TEXT"),
-    ("counted", "BIGINT"),
-];
-
-const SUMS: [(&str, &str); 13] = [
-    ("workspace", "TEXT"),
-    ("customer", "TEXT"),
-    ("day", "BIGINT"),
-    ("plan", "TEXT"),
-    ("entitlement", "TEXT"),
-    ("credit", "TEXT"),
-    ("calls", "BIGINT"),
-    ("units", "TEXT"),
-    ("overhead", "TEXT"),
-    ("price", "TEXT"),
-    ("charge", "TEXT"),
-    ("covered", "TEXT"),
-    ("overage", "TEXT"),
-];
+const LINE: [&str; 9] =
+    ["workspace", "at", "stored_at", "engine", "entry", "customer", "entitlement", "effect", "counted"];
 
 const KEYS: [&str; 5] = ["customer", "day", "plan", "entitlement", "credit"];
 
@@ -150,10 +125,11 @@ async fn upsert(
     sums: &BTreeMap<Key<'_>, Sums>,
     sum: impl Fn(&str) -> String,
 ) -> Result<(), Error> {
-    let added = SUMS.iter().skip(1 + KEYS.len());
-    let set: Vec<String> = added.map(|(name, _)| format!("{name} = {}", sum(name))).collect();
+    let added = ["calls"].into_iter().chain(AMOUNTS);
+    let set: Vec<String> = added.clone().map(|name| format!("{name} = {}", sum(name))).collect();
     let conflict = format!("ON CONFLICT (workspace, {}) DO UPDATE SET {}", KEYS.join(", "), set.join(", "));
-    let insert = Insert { table: "rollups", columns: &SUMS, conflict: &conflict };
+    let columns: Vec<&str> = ["workspace"].into_iter().chain(KEYS).chain(added).collect();
+    let insert = Insert { table: "rollups", columns: &columns, conflict: &conflict };
     let texts: Vec<[String; AMOUNTS.len()]> =
         sums.values().map(|sums| sums.amounts.map(|amount| amount.to_string())).collect();
     let rows: Vec<(&Key<'_>, &Sums, &[String; AMOUNTS.len()])> =

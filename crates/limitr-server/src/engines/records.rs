@@ -12,26 +12,6 @@ use crate::error::Error;
 use crate::store::{Cell, Dialect, Insert, Store, Tx};
 use crate::time::{Millis, now};
 
-const ENGINE: [(&str, &str); 6] = [
-    ("workspace", "TEXT"),
-    ("engine", "TEXT"),
-    ("through", "BIGINT"),
-    ("epoch", "BIGINT"),
-    ("sdk", "TEXT"),
-    ("seen_at", "BIGINT"),
-];
-
-const CUSTOMER: [(&str, &str); 6] = [
-    ("workspace", "TEXT"),
-    ("id", "TEXT"),
-    ("version", "BIGINT"),
-    ("record", "TEXT"),
-    ("created_at", "BIGINT"),
-    ("updated_at", "BIGINT"),
-];
-
-const ALIAS: [(&str, &str); 3] = [("workspace", "TEXT"), ("alt", "TEXT"), ("customer", "TEXT")];
-
 /// A work that is stored.
 pub(super) struct Stored {
     pub(super) commit: Commit,
@@ -181,7 +161,11 @@ async fn write_engines(
                   sdk = excluded.sdk, seen_at = excluded.seen_at";
     // Two nodes that meet an engine for the first time at once: one of them fails, and finds it known then.
     for (rows, conflict) in [(met, update), (new, "")] {
-        let insert = Insert { table: "engines", columns: &ENGINE, conflict };
+        let insert = Insert {
+            table: "engines",
+            columns: &["workspace", "engine", "through", "epoch", "sdk", "seen_at"],
+            conflict,
+        };
         let rows = rows.into_iter().map(|row| {
             [
                 Cell::Text(workspace),
@@ -217,7 +201,7 @@ async fn write_customers(
     // A version that is not the one that was read means that somebody else has written meanwhile.
     let insert = Insert {
         table: "customers",
-        columns: &CUSTOMER,
+        columns: &["workspace", "id", "version", "record", "created_at", "updated_at"],
         conflict: "ON CONFLICT (workspace, id) DO UPDATE \
                    SET version = excluded.version, record = excluded.record, updated_at = excluded.updated_at \
                    WHERE customers.version = excluded.version - 1",
@@ -243,7 +227,7 @@ async fn write_aliases(tx: &mut Tx, dialect: Dialect, workspace: &str, customers
     sqlx::query(sqlx::AssertSqlSafe(sql)).bind(workspace).bind(text(&ids)).execute(&mut **tx).await?;
     let pairs: Vec<(&str, &str)> =
         ids.iter().zip(alts).flat_map(|(id, alts)| alts.iter().map(|alt| (alt.as_str(), id.as_str()))).collect();
-    let insert = Insert { table: "aliases", columns: &ALIAS, conflict: "" };
+    let insert = Insert { table: "aliases", columns: &["workspace", "alt", "customer"], conflict: "" };
     let rows = pairs.iter().map(|(alt, id)| [Cell::Text(workspace), Cell::Text(alt), Cell::Text(id)]);
     insert.rows(tx, dialect, rows).await?;
     Ok(())

@@ -14,14 +14,14 @@ const SIZES: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 pub(crate) enum Cell<'c> {
     Text(&'c str),
     Number(i64),
+    /// None, of a column of texts.
     Nothing,
 }
 
 /// How rows are inserted.
 pub(crate) struct Insert<'s> {
     pub(crate) table: &'s str,
-    /// Columns and their types, TEXT or BIGINT.
-    pub(crate) columns: &'s [(&'s str, &'s str)],
+    pub(crate) columns: &'s [&'s str],
     /// What is to be done with rows that are there already: `ON CONFLICT ...`. Without it they are an error.
     pub(crate) conflict: &'s str,
 }
@@ -78,10 +78,14 @@ impl Insert<'_> {
             return Ok(0);
         }
         let mut lists = [const { String::new() }; N];
+        let mut kinds = ["TEXT"; N];
         for row in rows {
-            for (list, cell) in lists.iter_mut().zip(row) {
+            for ((list, kind), cell) in lists.iter_mut().zip(&mut kinds).zip(row) {
                 list.push(if list.is_empty() { '{' } else { ',' });
                 add(list, &cell);
+                if matches!(cell, Cell::Number(_)) {
+                    *kind = "BIGINT";
+                }
             }
         }
         let mut values = AnyArguments::default();
@@ -89,7 +93,7 @@ impl Insert<'_> {
             list.push('}');
             values.add(list).map_err(sqlx::Error::Encode)?;
         }
-        execute(tx, self.with_lists(), values).await
+        execute(tx, self.with_lists(kinds), values).await
     }
 
     fn with_places(&self, rows: usize) -> String {
@@ -100,16 +104,15 @@ impl Insert<'_> {
         format!("INSERT OR FAIL INTO {} ({}) VALUES {rows} {}", self.table, self.names(), self.conflict)
     }
 
-    fn with_lists(&self) -> String {
-        let lists = self.columns.iter().zip(1..).map(|((_, kind), place)| format!("CAST(${place} AS {kind}[])"));
+    fn with_lists<const N: usize>(&self, kinds: [&str; N]) -> String {
+        let lists = kinds.iter().zip(1..).map(|(kind, place)| format!("CAST(${place} AS {kind}[])"));
         let lists: Vec<String> = lists.collect();
         let (table, names, conflict) = (self.table, self.names(), self.conflict);
         format!("INSERT INTO {table} ({names}) SELECT * FROM unnest({}) {conflict}", lists.join(", "))
     }
 
     fn names(&self) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
-        names.join(", ")
+        self.columns.join(", ")
     }
 }
 
@@ -140,8 +143,7 @@ fn add(list: &mut String, cell: &Cell<'_>) {
 mod tests {
     use super::*;
 
-    const PLANS: Insert<'_> =
-        Insert { table: "plans", columns: &[("id", "BIGINT"), ("name", "TEXT")], conflict: "ON CONFLICT DO NOTHING" };
+    const PLANS: Insert<'_> = Insert { table: "plans", columns: &["id", "name"], conflict: "ON CONFLICT DO NOTHING" };
 
     #[test]
     fn statements_have_a_place_for_everything() {
@@ -150,7 +152,7 @@ mod tests {
             "INSERT OR FAIL INTO plans (id, name) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING"
         );
         assert_eq!(
-            PLANS.with_lists(),
+            PLANS.with_lists(["BIGINT", "TEXT"]),
             "INSERT INTO plans (id, name) SELECT * FROM unnest(CAST($1 AS BIGINT[]), CAST($2 AS TEXT[])) \
              ON CONFLICT DO NOTHING"
         );
