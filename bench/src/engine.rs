@@ -76,6 +76,19 @@ fn allow(effort: Effort, limitr: &Limitr, mut keys: Keys, allowed: bool) -> Outc
     }))
 }
 
+/// Times `allow` with what a server is told of it: the log, taken as often as a link takes it under load.
+fn logged(effort: Effort, limitr: &Limitr, mut keys: Keys) -> Spread {
+    const TAKEN_AFTER: u32 = 1_000;
+    let mut calls = 0;
+    measure(effort, || {
+        let _ = black_box(limitr.allow(keys.next(), "chat", 1));
+        calls += 1;
+        if calls % TAKEN_AFTER == 0 {
+            let _ = black_box(limitr.take_log());
+        }
+    })
+}
+
 pub(crate) fn measure_all(table: &mut Table, effort: Effort, quick: bool) -> Outcome {
     one_call(table, effort)?;
     logic(table, effort)?;
@@ -125,6 +138,9 @@ fn one_call(table: &mut Table, effort: Effort) -> Outcome {
         table.time(&name, allow(effort, &limitr, keys.clone(), true)?);
     }
     table.time("limitr scoped meter and shared cap", allow(effort, &pooled()?, keys.clone(), true)?);
+    let following = engine("plan-0", HOT)?;
+    following.keep_log();
+    table.time("limitr allow, its log kept and taken for a server", logged(effort, &following, keys.clone()));
 
     limitr.on(|event: &Event| {
         black_box(event.payload());
