@@ -105,10 +105,10 @@ impl Insert<'_> {
     }
 
     fn with_lists<const N: usize>(&self, kinds: [&str; N]) -> String {
-        let lists = kinds.iter().zip(1..).map(|(kind, place)| format!("CAST(${place} AS {kind}[])"));
+        let lists = kinds.iter().zip(1..).map(|(kind, place)| format!("unnest(CAST(${place} AS {kind}[]))"));
         let lists: Vec<String> = lists.collect();
         let (table, names, conflict) = (self.table, self.names(), self.conflict);
-        format!("INSERT INTO {table} ({names}) SELECT * FROM unnest({}) {conflict}", lists.join(", "))
+        format!("INSERT INTO {table} ({names}) SELECT {} {conflict}", lists.join(", "))
     }
 
     fn names(&self) -> String {
@@ -153,7 +153,7 @@ mod tests {
         );
         assert_eq!(
             PLANS.with_lists(["BIGINT", "TEXT"]),
-            "INSERT INTO plans (id, name) SELECT * FROM unnest(CAST($1 AS BIGINT[]), CAST($2 AS TEXT[])) \
+            "INSERT INTO plans (id, name) SELECT unnest(CAST($1 AS BIGINT[])), unnest(CAST($2 AS TEXT[])) \
              ON CONFLICT DO NOTHING"
         );
     }
