@@ -21,5 +21,7 @@ pub use error::{Refusal, SyncError};
 pub use frame::{
     Batch, FromEngine, FromServer, Hello, MAX_BATCH, MAX_FRAME, MAX_HELD, MAX_ID, MAX_NAMES, PROTOCOL, PolicyVersion,
 };
-pub use hub::{Answer, Commit, EngineRow, Found, Hub, HubOptions, LedgerLine, Loaded, Out, SessionId, Work, Write};
+pub use hub::{
+    Answer, Change, Commit, EngineRow, Found, Hub, HubOptions, LedgerLine, Loaded, Out, SessionId, Work, Write,
+};
 pub use link::{Action, Link, LinkOptions, PING_EVERY, SILENCE, Unsent};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::records::{self, Customer};
-use crate::audit::{self, Entry};
+use crate::engines::Authored;
 use crate::http::auth::Caller;
 use crate::http::detached::detached;
 use crate::http::problem::Problem;
@@ -30,25 +30,11 @@ pub(super) struct Made {
 /// Has a change made of a customer, who may not exist yet, or not any more afterwards.
 pub(super) async fn make(app: &App, caller: &Caller, id: &str, change: Change) -> Result<Made, Problem> {
     let Change { action, operation, fields } = change;
-    let before = records::find(&app.store, &caller.workspace, id).await?;
     let name = operation.as_object().and_then(|operation| operation.keys().next()).cloned().unwrap_or_default();
-    let result = app.engines.call(&caller.workspace, operation).await.map_err(|problem| problem.inside(&name))?;
+    let authored = Authored { actor: caller.actor.clone(), action, customer: id.to_owned(), fields };
+    let result = app.engines.change(&caller.workspace, operation, authored).await;
+    let result = result.map_err(|problem| problem.inside(&name))?;
     let after = records::find(&app.store, &caller.workspace, id).await?;
-    let (was, is) = records::difference(fields, before.as_ref(), after.as_ref());
-    // What changes nothing is no change; usage that came in between is in other fields.
-    if was != is || before.is_some() != after.is_some() {
-        let subject = after.as_ref().or(before.as_ref()).map_or(id, Customer::id);
-        let mut entry = Entry::new(&caller.workspace, &caller.actor, action, subject);
-        if before.is_some() {
-            entry = entry.before(&was);
-        }
-        if after.is_some() {
-            entry = entry.after(&is);
-        }
-        let mut tx = app.store.begin_write().await?;
-        audit::write(&mut tx, &entry).await?;
-        tx.commit().await?;
-    }
     Ok(Made { result, after })
 }
 

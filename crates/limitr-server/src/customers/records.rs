@@ -1,7 +1,7 @@
 //! Customers as they are stored, and as the API shows them.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
@@ -80,39 +80,10 @@ pub(super) async fn get(store: &Store, workspace: &str, id: &str) -> Result<Cust
     find(store, workspace, id).await?.ok_or_else(|| Problem::not_found("customer", id))
 }
 
-/// What differs in these fields, before and after: of maps only the entries that do.
-pub(super) fn difference(fields: &[&str], before: Option<&Customer>, after: Option<&Customer>) -> (Value, Value) {
-    let (mut was, mut is) = (Map::new(), Map::new());
-    for field in fields {
-        let of = |customer: Option<&Customer>| customer.and_then(|customer| customer.record.get(*field)).cloned();
-        let (old, new) = apart(of(before), of(after));
-        was.extend(old.map(|old| ((*field).to_owned(), old)));
-        is.extend(new.map(|new| ((*field).to_owned(), new)));
-    }
-    (json!(was), json!(is))
-}
-
-fn apart(old: Option<Value>, new: Option<Value>) -> (Option<Value>, Option<Value>) {
-    match (old, new) {
-        (old, new) if old == new => (None, None),
-        (Some(Value::Object(mut old)), Some(Value::Object(mut new))) => {
-            let same: Vec<String> = old
-                .iter()
-                .filter(|(name, value)| new.get(*name) == Some(*value))
-                .map(|(name, _)| name.clone())
-                .collect();
-            for name in same {
-                old.shift_remove(&name);
-                new.shift_remove(&name);
-            }
-            (Some(old.into()), Some(new.into()))
-        }
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn customer(record: &Value) -> Customer {
@@ -123,17 +94,5 @@ mod tests {
     fn what_the_engine_keeps_for_itself_is_not_shown() {
         let shown = customer(&json!({"id": "ann", "idempotency": {"k": {}}, "notified": {}, "plan": "pro"}));
         assert_eq!(json!(shown), json!({"id": "ann", "plan": "pro", "created_at": 1, "updated_at": 2}));
-    }
-
-    #[test]
-    fn only_what_differs_is_told() {
-        let before =
-            customer(&json!({"id": "ann", "plan": "free", "grants": {"g1": {"value": 1}, "g2": {"value": 2}}}));
-        let after = customer(&json!({"id": "ann", "plan": "pro", "grants": {"g1": {"value": 1}, "g3": {"value": 3}}}));
-        let (was, is) = difference(&["plan", "grants", "label"], Some(&before), Some(&after));
-        assert_eq!(was, json!({"plan": "free", "grants": {"g2": {"value": 2}}}));
-        assert_eq!(is, json!({"plan": "pro", "grants": {"g3": {"value": 3}}}));
-        assert_eq!(difference(&["plan"], Some(&after), Some(&after)), (json!({}), json!({})));
-        assert_eq!(difference(&["plan"], None, Some(&after)), (json!({}), json!({"plan": "pro"})));
     }
 }

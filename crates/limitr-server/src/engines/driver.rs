@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::records::{self, Stored};
+use super::changes::Authored;
+use super::records::{self, Place, Stored};
 use super::socket::Backlog;
 use crate::error::Error;
 use crate::policies;
@@ -58,8 +59,8 @@ pub(super) enum Command {
     Frame { session: SessionId, frame: Result<FromEngine, SyncError>, bytes: usize },
     /// It is gone.
     Closed { session: SessionId },
-    /// An operation by way of REST.
-    Call { operation: Value, reply: oneshot::Sender<Answer> },
+    /// An operation by way of REST, and what is to be written down with it.
+    Call { operation: Value, authored: Option<Authored>, reply: oneshot::Sender<Answer> },
     /// A version is in force.
     Policy(PolicyVersion),
     /// The version in force may be another one.
@@ -96,6 +97,8 @@ pub(super) struct Driver {
     closing: CancellationToken,
     connections: HashMap<SessionId, Connection>,
     calls: HashMap<u64, oneshot::Sender<Answer>>,
+    /// Those of them that are to be written down.
+    authored: HashMap<u64, Authored>,
     next_call: u64,
     begun: Instant,
     pause: Duration,
@@ -125,6 +128,7 @@ impl Driver {
             closing,
             connections: HashMap::new(),
             calls: HashMap::new(),
+            authored: HashMap::new(),
             next_call: 0,
             begun: Instant::now(),
             pause: PAUSES.0,
@@ -195,10 +199,16 @@ impl Driver {
                 self.hub.close(session);
                 self.disconnect(session);
             }
-            Command::Call { operation, reply } => {
+            Command::Call { operation, authored, reply } => {
                 self.next_call += 1;
                 self.calls.insert(self.next_call, reply);
-                self.hub.call(self.next_call, operation);
+                match authored {
+                    Some(authored) => {
+                        self.hub.change(self.next_call, authored.customer.clone(), operation);
+                        self.authored.insert(self.next_call, authored);
+                    }
+                    None => self.hub.call(self.next_call, operation),
+                }
             }
             Command::Policy(version) => self.adopt(version),
             Command::LookForPolicy => self.look_for_policy().await,
@@ -230,7 +240,8 @@ impl Driver {
         let most = if self.singly > 0 { 1 } else { ENTRIES };
         let Some(mut work) = self.hub.next_work(most) else { return };
         let begun = Instant::now();
-        match records::store(&self.store, &mut self.hub, &mut work, &self.workspace, &self.node).await {
+        let place = Place { workspace: &self.workspace, node: &self.node, authored: &self.authored };
+        match records::store(&self.store, &mut self.hub, &mut work, &place).await {
             Ok(Stored { commit, lines }) => {
                 (self.pause, self.failures) = (PAUSES.0, 0);
                 self.singly = self.singly.saturating_sub(1);
@@ -321,8 +332,12 @@ impl Driver {
                 }
                 Out::Pinned(session, version) => self.pinned.push_back((session, version)),
                 // Who asked hears that there will be no answer.
-                Out::Unanswered(call) => drop(self.calls.remove(&call)),
+                Out::Unanswered(call) => {
+                    self.calls.remove(&call);
+                    self.authored.remove(&call);
+                }
                 Out::Answered(call, answer) => {
+                    self.authored.remove(&call);
                     if let Some(reply) = self.calls.remove(&call) {
                         // Who asked may have stopped waiting; it is stored all the same.
                         let _ = reply.send(answer);

@@ -3,6 +3,7 @@
 //! A hub is driven by one task (`driver.rs`), so that what is applied, stored and said has one order. It stores through
 //! `records.rs` in one transaction a work. Nodes tell each other through the database (`news.rs`).
 
+mod changes;
 mod driver;
 mod ledger;
 mod news;
@@ -20,6 +21,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::changes::Authored;
 use self::driver::{Command, Driver};
 pub(crate) use self::socket::routes;
 use crate::error::Error;
@@ -70,8 +72,17 @@ impl Engines {
 
     /// Runs one engine operation on the workspace's engine; what came of it is stored when this returns.
     pub(crate) async fn call(&self, workspace: &str, operation: Value) -> Result<Value, Problem> {
+        self.ask(workspace, operation, None).await
+    }
+
+    /// [`Engines::call`] of an operation that changes a customer, which is written down with it.
+    pub(crate) async fn change(&self, workspace: &str, operation: Value, authored: Authored) -> Result<Value, Problem> {
+        self.ask(workspace, operation, Some(authored)).await
+    }
+
+    async fn ask(&self, workspace: &str, operation: Value, authored: Option<Authored>) -> Result<Value, Problem> {
         let (reply, answer) = oneshot::channel();
-        self.send(workspace, Command::Call { operation, reply }).await?;
+        self.send(workspace, Command::Call { operation, authored, reply }).await?;
         let unanswered = |_| if self.closing.is_cancelled() { closing() } else { not_stored() };
         Ok(answer.await.map_err(unanswered)??)
     }

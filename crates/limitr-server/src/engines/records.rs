@@ -1,12 +1,13 @@
 //! A hub's works against the database: customers and engines locked and read, and all that came of it written, in one
 //! transaction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use limitr_sync::{Commit, EngineRow, Found, Hub, Loaded, Work, Write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::changes::{self, Authored};
 use super::{ledger, news};
 use crate::error::Error;
 use crate::store::{Cell, Dialect, Insert, Store, Tx};
@@ -32,14 +33,17 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
+/// Where works are done.
+pub(super) struct Place<'p> {
+    pub(super) workspace: &'p str,
+    pub(super) node: &'p str,
+    /// What is to be written down of calls, by their tickets.
+    pub(super) authored: &'p HashMap<u64, Authored>,
+}
+
 /// Does a work and stores it.
-pub(super) async fn store(
-    store: &Store,
-    hub: &mut Hub,
-    work: &mut Work,
-    workspace: &str,
-    node: &str,
-) -> Result<Stored, Failure> {
+pub(super) async fn store(store: &Store, hub: &mut Hub, work: &mut Work, place: &Place<'_>) -> Result<Stored, Failure> {
+    let workspace = place.workspace;
     let read = work.is_read();
     let mut tx = if read { store.begin_read().await? } else { store.begin_write().await? };
     let locks = if read { "" } else { store.dialect().of("", " FOR UPDATE") };
@@ -61,7 +65,7 @@ pub(super) async fn store(
     if commit.is_empty() {
         return Ok(Stored { commit, lines: 0 });
     }
-    match write(tx, store.dialect(), workspace, node, &known, &commit, at).await {
+    match write(tx, store.dialect(), place, &known, &commit, at).await {
         Ok(()) => {
             let lines = commit.ledger.len() as u64;
             Ok(Stored { commit, lines })
@@ -132,15 +136,16 @@ async fn read_records(tx: &mut Tx, dialect: Dialect, workspace: &str, ids: &[Str
 async fn write(
     mut tx: Tx,
     dialect: Dialect,
-    workspace: &str,
-    node: &str,
+    place: &Place<'_>,
     known: &HashSet<String>,
     commit: &Commit,
     at: Millis,
 ) -> Result<(), Error> {
+    let Place { workspace, node, authored } = *place;
     write_customers(&mut tx, dialect, workspace, &commit.customers, at).await?;
     write_engines(&mut tx, dialect, workspace, known, &commit.engines, at).await?;
     ledger::append(&mut tx, dialect, workspace, &commit.ledger, at).await?;
+    changes::write_down(&mut tx, workspace, authored, &commit.changes).await?;
     if dialect == Dialect::Postgres {
         let changed: Vec<&str> = commit.customers.iter().map(|write| write.id.as_str()).collect();
         news::announce_customers(&mut tx, node, workspace, &changed).await?;

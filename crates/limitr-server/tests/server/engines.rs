@@ -544,7 +544,10 @@ async fn a_record_that_cannot_be_read_holds_up_nobody(kind: Kind) {
     assert!(one.limitr.allow("bob", "chat", 3).allowed);
     one.settle().await;
     let body = json!({"id": "ann", "plan": "pro"});
-    owner.post("/api/v1/customers", &body).await.problem(500, "internal");
+    owner.post("/api/v1/customers", &body).await.problem(500, "not_stored");
+    let written_down: (i64,) =
+        sqlx::query_as("SELECT COUNT(*) FROM audit WHERE subject = 'ann'").fetch_one(&pool).await.unwrap();
+    assert_eq!(written_down.0, 0, "what did not happen is not in the audit");
     assert!(one.limitr.allow("bob", "chat", 4).allowed);
     one.settle().await;
     assert_eq!(ledger(&node).await.0, BTreeMap::from([("bob".into(), 7.into())]));

@@ -70,6 +70,8 @@ pub struct Commit {
     pub engines: Vec<EngineRow>,
     /// Lines for the ledger.
     pub ledger: Vec<LedgerLine>,
+    /// What became of the customers that were asked about: see [`Hub::change`].
+    pub changes: Vec<Change>,
     replies: Vec<Reply>,
     touched: BTreeMap<String, Origin>,
 }
@@ -80,6 +82,17 @@ impl Commit {
     pub fn is_empty(&self) -> bool {
         self.customers.is_empty() && self.engines.is_empty() && self.ledger.is_empty()
     }
+}
+
+/// A customer around an operation.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The operation's.
+    pub ticket: u64,
+    /// How it was; none if it was not there.
+    pub before: Option<Customer>,
+    /// How it is; none if it is not there any more, or still not.
+    pub after: Option<Customer>,
 }
 
 /// Whose entries changed a customer.
@@ -150,9 +163,21 @@ impl Hub {
                     commit.replies.push(Reply::Fetched { session: *session, names: names.clone() });
                     commit.replies.push(Reply::Dealt { session: *session, cost: *cost });
                 }
-                Job::Call { ticket, operation } => {
+                Job::Call { ticket, operation, watched } => {
+                    let Some(row) = rows.get_mut(&self.name) else { continue };
+                    if let Some(answer) = self.doubtful.get(ticket).filter(|_| row.through >= *ticket) {
+                        commit.replies.push(Reply::Answered { ticket: *ticket, answer: answer.clone() });
+                        continue;
+                    }
+                    let look = || watched.as_ref().and_then(|customer| self.limitr.customer(customer));
+                    let before = look();
                     let answer = limitr::call(&self.limitr, operation);
+                    if watched.is_some() {
+                        commit.changes.push(Change { ticket: *ticket, before, after: look() });
+                    }
                     for entry in self.limitr.take_log() {
+                        row.through = *ticket;
+                        written.insert(self.name.clone());
                         match entry {
                             Entry::Effect(effect) => commit.enter(None, 0, *effect, None, true),
                             Entry::Operation(operation) => {
@@ -297,6 +322,11 @@ impl Hub {
 
     /// It could not be stored, or nobody knows: everything is as it was before, and the jobs come again.
     pub fn failed(&mut self, work: Work, commit: Commit) {
+        for reply in commit.replies {
+            if let Reply::Answered { ticket, answer } = reply {
+                self.doubtful.insert(ticket, answer);
+            }
+        }
         for Write { id, .. } in commit.customers {
             self.limitr.forget_customer(&id);
             let stored = self.cache.get(&id).and_then(|cached| serde_json::from_str::<Value>(cached.record.get()).ok());
@@ -370,7 +400,10 @@ impl Hub {
                 session.dirty.insert(customer.clone());
                 self.hold(id, customer);
             }
-            Reply::Answered { ticket, answer } => outs.push(Out::Answered(ticket, answer)),
+            Reply::Answered { ticket, answer } => {
+                self.doubtful.remove(&ticket);
+                outs.push(Out::Answered(ticket, answer));
+            }
             Reply::Expelled { session, error } => outs.extend(self.expel(session, error)),
             Reply::Dealt { session, cost } => outs.push(Out::Dealt(session, cost)),
         }

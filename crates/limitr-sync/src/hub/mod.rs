@@ -16,7 +16,7 @@ use limitr::{Customer, Format, Limitr, ManualClock};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub use self::apply::{Commit, EngineRow, LedgerLine, Write};
+pub use self::apply::{Change, Commit, EngineRow, LedgerLine, Write};
 use self::session::Session;
 use self::work::Job;
 pub use self::work::{Found, Loaded, Work};
@@ -73,6 +73,8 @@ pub type Answer = Result<Value, limitr::Error>;
 /// A workspace at the server.
 pub struct Hub {
     options: HubOptions,
+    /// The engine as which its own calls are stored: no other hub has ever had this name.
+    name: String,
     limitr: Limitr,
     clock: ManualClock,
     policy: Option<PolicyVersion>,
@@ -85,6 +87,9 @@ pub struct Hub {
     jobs: VecDeque<Job>,
     /// Engine and epoch of connections that are gone, whose batches are still to be taken.
     gone: HashMap<SessionId, (String, i64)>,
+    /// What calls were answered, by ticket, when nobody learned whether that was stored. Should it have been, they are not
+    /// made a second time.
+    doubtful: BTreeMap<u64, Answer>,
 }
 
 #[derive(Debug, Clone)]
@@ -114,17 +119,19 @@ impl std::fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// A hub without a policy, on which nobody is connected.
+    /// A hub without a policy, on which nobody is connected. Of `ids`, none may come a second time, from whatever hub.
     ///
     /// # Errors
     /// None that is known: an empty policy is one.
     pub fn new(options: HubOptions, ids: impl limitr::IdSource + 'static) -> Result<Self, limitr::Error> {
         let clock = ManualClock::new(0);
+        let name = format!("hub_{}", ids.id());
         let limitr = Limitr::builder().clock(clock.clone()).ids(ids).policy_value(&serde_json::json!({}))?;
         limitr.keep_log();
         limitr.track_changes();
         Ok(Self {
             options,
+            name,
             limitr,
             clock,
             policy: None,
@@ -134,6 +141,7 @@ impl Hub {
             holders: BTreeMap::new(),
             jobs: VecDeque::new(),
             gone: HashMap::new(),
+            doubtful: BTreeMap::new(),
         })
     }
 
@@ -265,7 +273,10 @@ impl Hub {
             Some(Job::Hello { session, .. } | Job::Batch { session, .. } | Job::Fetch { session, .. }) => {
                 self.expel(session, error)
             }
-            Some(Job::Call { ticket, .. }) => vec![Out::Unanswered(ticket)],
+            Some(Job::Call { ticket, .. }) => {
+                self.doubtful.remove(&ticket);
+                vec![Out::Unanswered(ticket)]
+            }
             Some(Job::Refresh { .. }) | None => Vec::new(),
         }
     }
@@ -282,9 +293,15 @@ impl Hub {
         }
     }
 
-    /// Runs an operation of the engine, as [`limitr::call`] takes it, on customers. [`Out::Answered`] follows with `ticket`.
+    /// Runs an operation of the engine, as [`limitr::call`] takes it, on customers. [`Out::Answered`] follows with `ticket`,
+    /// which is positive and higher than any before.
     pub fn call(&mut self, ticket: u64, operation: Value) {
-        self.jobs.push_back(Job::Call { ticket, operation });
+        self.jobs.push_back(Job::Call { ticket, operation, watched: None });
+    }
+
+    /// As [`Hub::call`], and [`Commit::changes`] tells how a customer that the operation names was before and after it.
+    pub fn change(&mut self, ticket: u64, customer: String, operation: Value) {
+        self.jobs.push_back(Job::Call { ticket, operation, watched: Some(customer) });
     }
 
     /// Others have changed these customers in the store.

@@ -15,7 +15,7 @@ pub(super) enum Job {
     Hello { session: SessionId, hello: Hello, cost: usize },
     Batch { session: SessionId, batch: Batch, cost: usize },
     Fetch { session: SessionId, names: Vec<String>, cost: usize },
-    Call { ticket: u64, operation: Value },
+    Call { ticket: u64, operation: Value, watched: Option<String> },
     Refresh { customers: Vec<String> },
 }
 
@@ -134,9 +134,11 @@ impl Hub {
                     }
                 }
                 Job::Fetch { names, .. } => names.iter().for_each(|name| work.want(name)),
-                Job::Call { operation, .. } => {
+                Job::Call { operation, watched, .. } => {
                     entries += 1;
+                    work.engines.insert(self.name.clone(), EngineRow::new(&self.name));
                     work.want_operation(operation);
+                    watched.iter().for_each(|customer| work.want(customer));
                 }
                 Job::Refresh { customers } => customers.iter().for_each(|name| work.want(name)),
             }

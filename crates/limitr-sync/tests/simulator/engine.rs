@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use limitr::{Entry, Limitr, ManualClock, NewCap, NewCustomer, SequentialIds};
 use limitr_sync::{Action, Link, LinkOptions, Unsent};
 
-/// Ids that no other engine makes.
-struct Ids(String, SequentialIds);
+/// Ids that nobody else makes.
+pub struct Ids(String, SequentialIds);
+
+impl Ids {
+    pub fn of(whom: &str) -> Self {
+        Self(whom.to_owned(), SequentialIds::default())
+    }
+}
 
 impl limitr::IdSource for Ids {
     fn id(&self) -> String {
@@ -178,8 +184,7 @@ impl Engine {
 
 fn start(id: &str) -> (Limitr, ManualClock) {
     let clock = ManualClock::new(0);
-    let ids = Ids(id.to_owned(), SequentialIds::default());
-    let limitr = Limitr::builder().clock(clock.clone()).ids(ids).policy_value(&serde_json::json!({})).unwrap();
+    let limitr = Limitr::builder().clock(clock.clone()).ids(Ids::of(id)).policy_value(&serde_json::json!({})).unwrap();
     limitr.keep_log();
     (limitr, clock)
 }

@@ -1,13 +1,15 @@
 //! A server node: a hub, and what is around it when it works and when it does not.
 
 use fastrand::Rng;
-use limitr::SequentialIds;
 use limitr_sync::{FromEngine, Hub, HubOptions, Out, PolicyVersion, SessionId};
 
+use super::engine::Ids;
 use super::store::Store;
 
 pub struct Node {
     pub hub: Hub,
+    /// Which start of a node this is.
+    pub life: u64,
     /// Customers that other nodes have changed, and when this node hears of it.
     pub notices: Vec<(i64, Vec<String>)>,
     pub up: bool,
@@ -25,11 +27,11 @@ pub struct Turn {
 }
 
 impl Node {
-    pub fn new(policy: &PolicyVersion) -> Self {
+    pub fn new(policy: &PolicyVersion, life: u64) -> Self {
         let options = HubOptions { cached: 3, ..HubOptions::default() };
-        let mut hub = Hub::new(options, SequentialIds::default()).unwrap();
+        let mut hub = Hub::new(options, Ids::of(&format!("n{life}"))).unwrap();
         hub.set_policy(policy.clone()).unwrap();
-        Self { hub, notices: Vec::new(), up: true, down_until: 0 }
+        Self { hub, life, notices: Vec::new(), up: true, down_until: 0 }
     }
 
     /// Works off some of what waits, as a real node does: lock, load, apply, store.

@@ -6,13 +6,13 @@ use std::fmt;
 use fastrand::Rng;
 use limitr::{Amount, Entry};
 use limitr_sync::{Action, Out, PolicyVersion, SessionId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::engine::Engine;
 use super::node::Node;
 use super::store::Store;
 
-pub const INVARIANTS: [&str; 8] = [
+pub const INVARIANTS: [&str; 9] = [
     "the ledger has every use that was acknowledged, and every use that its engine kept over a restart",
     "it has none of them twice, none that never happened, and each exactly as it happened",
     "meters say what the ledger adds up to",
@@ -21,6 +21,7 @@ pub const INVARIANTS: [&str; 8] = [
     "an acknowledgement is never given before the commit, nor taken back",
     "no version of a customer is overwritten without having been read",
     "no customer is gone that nobody has removed",
+    "what was asked of a node is counted once when it was granted, and at most once when nobody heard of that",
 ];
 
 const POLICY: &str = r#"
@@ -68,6 +69,8 @@ pub struct Told {
     pub merges: u64,
     pub refused: u64,
     pub released: u64,
+    pub asked: u64,
+    pub unheard: u64,
 }
 
 impl Told {
@@ -82,12 +85,14 @@ impl Told {
         self.merges += other.merges;
         self.refused += other.refused;
         self.released += other.released;
+        self.asked += other.asked;
+        self.unheard += other.unheard;
     }
 
     pub fn is_lively(&self) -> bool {
-        let counts =
-            [self.calls, self.lines, self.cuts, self.crashes, self.failed, self.unknown, self.lost, self.released];
-        counts.iter().all(|count| *count > 10) && self.merges > 100
+        let faults = [self.cuts, self.crashes, self.failed, self.unknown, self.lost, self.released];
+        let work = [self.calls, self.lines, self.asked];
+        work.iter().chain(&faults).all(|count| *count > 10) && self.merges > 100
     }
 }
 
@@ -101,10 +106,17 @@ impl fmt::Display for Told {
         write!(f, "{} failed commits ({} stored all the same), ", self.failed, self.unknown)?;
         write!(
             f,
-            "{} entries lost with engines that did not keep them, {} records merged, {} refused, {} releases",
+            "{} entries lost with engines that did not keep them, {} records merged, {} refused, {} releases, ",
             self.lost, self.merges, self.refused, self.released
-        )
+        )?;
+        write!(f, "{} calls of nodes granted, {} never answered", self.asked, self.unheard)
     }
+}
+
+/// A call that was asked of a node, and what it answered.
+struct Asked {
+    life: u64,
+    allowed: Option<bool>,
 }
 
 /// A connection: two ends, which need not agree that it is there.
@@ -128,6 +140,10 @@ pub struct World {
     store: Store,
     pipes: Vec<Pipe>,
     next_session: SessionId,
+    /// How often nodes were started.
+    lives: u64,
+    /// What was asked of nodes, by ticket from 1 on; that is part of the amount too, by which it is found again.
+    asked: Vec<Asked>,
     /// Engines that are no more: what they did, and how much of it was acknowledged.
     past: Vec<(String, BTreeMap<u64, Entry>, u64)>,
     acknowledged: HashMap<String, u64>,
@@ -143,7 +159,7 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let policy =
             PolicyVersion { id: "pol_1".into(), number: 1, format: "yaml".into(), document: POLICY.to_owned() };
-        let nodes = rng.usize(1..=3);
+        let nodes = rng.u64(1..=3);
         let engines = rng.usize(1..=5);
         let engines = (0..engines).map(|at| {
             let skew = if rng.u8(..) < 80 { rng.i64(-HOUR..HOUR) } else { rng.i64(-50..50) };
@@ -154,7 +170,9 @@ impl World {
         Self {
             even: 0,
             engines,
-            nodes: (0..nodes).map(|_| Node::new(&policy)).collect(),
+            nodes: (1..=nodes).map(|life| Node::new(&policy, life)).collect(),
+            lives: nodes,
+            asked: Vec::new(),
             store: Store::default(),
             pipes: Vec::new(),
             next_session: 0,
@@ -216,10 +234,14 @@ impl World {
         for at in 0..self.nodes.len() {
             if !self.nodes[at].up {
                 if !faults || self.nodes[at].down_until <= self.even {
-                    self.nodes[at] = Node::new(&self.policy);
+                    self.lives += 1;
+                    self.nodes[at] = Node::new(&self.policy, self.lives);
                     self.say(|| format!("node {at} is back"));
                 }
                 continue;
+            }
+            if faults && self.rng.u8(..) < 25 {
+                self.ask(at);
             }
             let day = START + self.even;
             let turn = self.nodes[at].turn(&mut self.store, &mut self.rng, self.even, day, faults);
@@ -234,6 +256,19 @@ impl World {
             self.out(at, turn.outs);
         }
         self.deliver(faults);
+    }
+
+    /// As a program does that asks over REST.
+    fn ask(&mut self, at: usize) {
+        let ticket = self.asked.len() + 1;
+        let customer = ["ann", "bob", "org", "eve"][self.rng.usize(..4)];
+        let entitlement = ["chat", "images"][self.rng.usize(..2)];
+        let value = asked_units(ticket);
+        let call = json!({"allow": {"customer": customer, "entitlement": entitlement, "value": value}});
+        self.say(|| format!("node {at} is asked {call}"));
+        let Node { hub, life, .. } = &mut self.nodes[at];
+        hub.call(ticket as u64, call);
+        self.asked.push(Asked { life: *life, allowed: None });
     }
 
     fn misfortune(&mut self) {
@@ -376,7 +411,13 @@ impl World {
                     }
                 }
                 Out::Dealt(..) => {}
-                Out::Pinned(..) | Out::Answered(..) | Out::Unanswered(..) => panic!("nobody asked"),
+                Out::Answered(ticket, answer) => {
+                    let asked = &mut self.asked[ticket as usize - 1];
+                    assert!(asked.life == self.nodes[node].life && asked.allowed.is_none(), "{ticket} is answered");
+                    asked.allowed = answer.unwrap().as_bool();
+                    assert!(asked.allowed.is_some());
+                }
+                Out::Pinned(..) | Out::Unanswered(..) => panic!("nobody asked"),
             }
         }
     }
@@ -493,9 +534,27 @@ impl World {
             lives.push((engine.id.clone(), engine.did.clone(), last));
         }
         let mut lines: HashMap<(String, u64), Vec<&limitr_sync::LedgerLine>> = HashMap::new();
+        let mut asked: HashMap<Amount, u64> = HashMap::new();
         for line in &self.store.ledger {
-            lines.entry((line.engine.clone().unwrap(), line.entry)).or_default().push(line);
+            match &line.engine {
+                Some(engine) => lines.entry((engine.clone(), line.entry)).or_default().push(line),
+                None => *asked.entry(line.effect.units).or_default() += 1,
+            }
         }
+        for (ticket, Asked { allowed, life }) in (1..).zip(&self.asked) {
+            let units = Amount::from_f64(asked_units(ticket)).unwrap();
+            let counted = asked.remove(&units).unwrap_or_default();
+            match allowed {
+                Some(allowed) => assert_eq!(counted, u64::from(*allowed), "call {ticket} is counted"),
+                None => {
+                    assert!(self.nodes.iter().all(|node| node.life != *life), "call {ticket} was forgotten");
+                    assert!(counted <= 1, "call {ticket} is counted {counted} times");
+                }
+            }
+            self.told.asked += u64::from(*allowed == Some(true));
+            self.told.unheard += u64::from(allowed.is_none());
+        }
+        assert!(asked.is_empty(), "nobody asked for {asked:?}");
         for (id, did, due) in &lives {
             let through = self.store.engine(id).through;
             assert!(through >= *due, "{id}: {due} are due, {through} are stored");
@@ -568,6 +627,11 @@ impl World {
             }
         }
     }
+}
+
+/// So much is asked for, and by nobody else.
+fn asked_units(ticket: usize) -> f64 {
+    1.0 + ticket as f64 / 1e6
 }
 
 fn compare(shown: &Value, stored: &Value, path: &str, differences: &mut Vec<String>) {
