@@ -93,10 +93,15 @@ fn announce(command: &Command) {
     println!("$ {}", shown(command));
 }
 
-/// The command as a person would type it: `cargo` rather than the path to it.
+/// The command as a person would type it: `cargo` rather than the path to it, and no token.
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
-    std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    let words = std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy());
+    let shown = words.map(|word| match word.split_once("Bearer ") {
+        Some((before, _)) => format!("'{before}Bearer ...'").into(),
+        None => word,
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 fn cannot_run(command: &Command, error: &std::io::Error) -> String {

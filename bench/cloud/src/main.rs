@@ -16,8 +16,8 @@ use server::{Database, Server};
 const HELP: &str =
     "usage: cloud [--postgres URL] [--engines N] [--customers N] [--seconds N] [--idle N] [--only load|idle|fetch]
 
-  --postgres   a server on which databases may be made, such as postgres://root@127.0.0.1:5432; it is measured with one
-               node and with two, beside SQLite";
+  --postgres   a server on which databases may be made, such as postgres://root@127.0.0.1:5432?sslmode=disable; it is
+               measured with one node and with two, beside SQLite";
 
 /// What is measured.
 pub struct Plan {

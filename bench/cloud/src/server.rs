@@ -35,13 +35,21 @@ impl Database {
             administer(server, &sql).await;
         }
         let directory = tempfile::tempdir().expect("a directory");
-        Self { url: format!("{server}/{name}"), directory, drop: Some((server.to_owned(), name)) }
+        Self { url: named(server, &name), directory, drop: Some((server.to_owned(), name)) }
+    }
+}
+
+/// The address of a database on a server whose address may have parameters.
+fn named(server: &str, database: &str) -> String {
+    match server.split_once('?') {
+        Some((server, parameters)) => format!("{server}/{database}?{parameters}"),
+        None => format!("{server}/{database}"),
     }
 }
 
 async fn administer(server: &str, sql: &str) {
     use sqlx::{Connection as _, Executor as _};
-    let mut connection = sqlx::PgConnection::connect(&format!("{server}/postgres")).await.expect("a PostgreSQL");
+    let mut connection = sqlx::PgConnection::connect(&named(server, "postgres")).await.expect("a PostgreSQL");
     connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.expect("a database");
 }
 
