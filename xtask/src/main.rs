@@ -75,7 +75,8 @@ fn demo(args: &[String]) -> Result<bool> {
 }
 
 fn cloud_demo() -> Result<bool> {
-    if !run(&mut cargo(["build", "--quiet", "--profile", "test", "-p", "limitr-client", "--example", "engine"]))? {
+    // Of the whole workspace, whose features are those that the quick start was built with.
+    if !run(&mut cargo(["build", "--quiet", "--profile", "test", "--example", "engine"]))? {
         return Ok(false);
     }
     let built = process::target().join("debug");
